@@ -1,0 +1,1 @@
+"""OpenTelemetry-first observability for machine-learning services: metrics, logs and traces from one call."""

@@ -1,0 +1,302 @@
+"""Every name otelml emits, one row each: metrics, attributes, spans, events.
+
+``ml.*`` names facts about models, ``otelml.*`` facts about otelml itself; everything else is taken from the
+OpenTelemetry semantic conventions (schema 1.44). A name holds no unit and no ``_total``: the Prometheus
+translation adds both. Durations are in seconds, sizes in bytes.
+
+``otelml semconv`` prints these rows and ``docs/metrics.md`` is generated from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+SCOPE = "otelml"
+
+InstrumentKind = Literal[
+    "counter", "updown", "histogram", "gauge", "observable_counter", "observable_updown", "observable_gauge"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute: ``limit`` bounds its distinct values on metrics (None: never a metric attribute)."""
+
+    name: str
+    type: Literal["string", "int", "double", "boolean", "string[]", "int[]"]
+    help: str
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One instrument: its OpenTelemetry name, kind, unit (UCUM), attributes and explicit bucket boundaries."""
+
+    name: str
+    kind: InstrumentKind
+    unit: str
+    help: str
+    attributes: tuple[str, ...] = ()
+    buckets: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SpanName:
+    """One span name; ``{model}`` stands for the model's name."""
+
+    name: str
+    help: str
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One log record with an ``event_name``."""
+
+    name: str
+    help: str
+    attributes: tuple[str, ...] = ()
+
+
+# Attributes -----------------------------------------------------------------------------------------------------
+
+MODEL_NAME = "ml.model.name"
+MODEL_VERSION = "ml.model.version"
+MODEL_FRAMEWORK = "ml.model.framework"
+OPERATION = "ml.operation"
+STAGE = "ml.stage"
+PREDICTION_CLASS = "ml.prediction.class"
+PREDICTION_ID = "ml.prediction.id"
+PREDICTION_CONFIDENCE = "ml.prediction.confidence"
+PREDICTION_VALUE = "ml.prediction.value"
+REQUEST_ID = "ml.request.id"
+BATCH_SIZE = "ml.batch.size"
+INPUT_SHAPE = "ml.input.shape"
+INPUT_DTYPE = "ml.input.dtype"
+INPUT_MISSING = "ml.input.missing"
+OUTPUT_SHAPE = "ml.output.shape"
+OUTPUT_DTYPE = "ml.output.dtype"
+DURATION = "ml.prediction.duration"
+TIME_TO_FIRST_ITEM = "ml.prediction.time_to_first_item"
+ITEMS = "ml.prediction.items"
+BUSINESS_VALUE = "ml.prediction.business_value"
+BUSINESS_VALUE_UNIT = "ml.business_value.unit"
+INPUT_PAYLOAD = "ml.input.payload"
+OUTPUT_PAYLOAD = "ml.output.payload"
+ERROR_TYPE = "error.type"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+DROPPED_WHAT = "otelml.what"
+DROPPED_WHERE = "otelml.where"
+
+ATTRIBUTES: tuple[Attribute, ...] = (
+    Attribute(MODEL_NAME, "string", "Name of the model that predicts.", limit=50),
+    Attribute(MODEL_VERSION, "string", "Version of the model; absent when unknown.", limit=50),
+    Attribute(MODEL_FRAMEWORK, "string", "Library that runs the model, such as `scikit-learn`."),
+    Attribute(OPERATION, "string", "Method that was called, such as `predict` or `predict_proba`.", limit=20),
+    Attribute(
+        STAGE,
+        "string",
+        "`feature_retrieval`, `preprocessing`, `inference`, `postprocessing`, or a name of the application's own.",
+        limit=20,
+    ),
+    Attribute(PREDICTION_CLASS, "string", "Predicted class.", limit=20),
+    Attribute(PREDICTION_ID, "string", "Identifies one prediction; outcomes that arrive later refer to it."),
+    Attribute(PREDICTION_CONFIDENCE, "double", "Confidence of a one-row prediction, from 0 to 1."),
+    Attribute(PREDICTION_VALUE, "double", "Predicted value of a one-row regression."),
+    Attribute(REQUEST_ID, "string", "Request id taken from `X-Request-ID`, or made by otelml."),
+    Attribute(BATCH_SIZE, "int", "Rows in the call."),
+    Attribute(INPUT_SHAPE, "int[]", "Shape of the input."),
+    Attribute(INPUT_DTYPE, "string", "Data type of the input."),
+    Attribute(INPUT_MISSING, "int", "Missing values (NaN or None) in the input."),
+    Attribute(OUTPUT_SHAPE, "int[]", "Shape of the predictions."),
+    Attribute(OUTPUT_DTYPE, "string", "Data type of the predictions."),
+    Attribute(DURATION, "double", "Duration of the prediction, in seconds (on the event)."),
+    Attribute(TIME_TO_FIRST_ITEM, "double", "Seconds from the start of a streaming prediction to its first item."),
+    Attribute(ITEMS, "int", "Items that a streaming prediction gave."),
+    Attribute(BUSINESS_VALUE, "double", "Business value of the prediction, in the unit the application names."),
+    Attribute(BUSINESS_VALUE_UNIT, "string", "Unit of the business value, such as `EUR`.", limit=10),
+    Attribute(INPUT_PAYLOAD, "string", "The inputs themselves; only with `OTELML_CAPTURE=payload`."),
+    Attribute(OUTPUT_PAYLOAD, "string", "The predictions themselves; only with `OTELML_CAPTURE=payload`."),
+    Attribute(ERROR_TYPE, "string", "Class of the exception that ended the prediction.", limit=30),
+    Attribute(EXCEPTION_TYPE, "string", "Class of the exception, with its module."),
+    Attribute(EXCEPTION_MESSAGE, "string", "Message of the exception with raw values removed."),
+    Attribute(EXCEPTION_STACKTRACE, "string", "Stack trace of the exception, file and line only."),
+    Attribute(DROPPED_WHAT, "string", "What was dropped or failed: `span`, `log`, `value`, ...", limit=20),
+    Attribute(DROPPED_WHERE, "string", "Where: `buffer`, `queue`, `export`, or the place in otelml.", limit=50),
+)
+
+STAGES = ("feature_retrieval", "preprocessing", "inference", "postprocessing")
+
+# Metrics --------------------------------------------------------------------------------------------------------
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.5, 2.5, 5.5, 10.5, 30.5)
+"""Bounds for durations. None is a whole number, so that ``le`` reads the same over OTLP and over a scrape."""
+CONFIDENCE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+VALUES = (
+    *(-1e6 - 0.5, -1e5 - 0.5, -1e4 - 0.5, -1000.5, -100.5, -10.5, -1.5, -0.5, -0.1, 0.1),
+    *(0.5, 1.5, 10.5, 100.5, 1000.5, 1e4 + 0.5, 1e5 + 0.5, 1e6 + 0.5),
+)
+_MODEL = (MODEL_NAME, MODEL_VERSION)
+
+REQUESTS = Metric("ml.requests", "counter", "{request}", "Prediction calls.", (*_MODEL, OPERATION, ERROR_TYPE))
+PREDICTIONS = Metric("ml.predictions", "counter", "{prediction}", "Predicted rows.", (*_MODEL, PREDICTION_CLASS))
+REQUESTS_ACTIVE = Metric("ml.requests.active", "observable_updown", "{request}", "Prediction calls in flight.", _MODEL)
+PREDICTION_DURATION = Metric(
+    "ml.prediction.duration", "histogram", "s", "Duration of a prediction call.", (*_MODEL, ERROR_TYPE), SECONDS
+)
+PREDICTION_TIME_TO_FIRST_ITEM = Metric(
+    TIME_TO_FIRST_ITEM, "histogram", "s", "Time to the first item of a streaming prediction.", _MODEL, SECONDS
+)
+STAGE_DURATION = Metric(
+    "ml.stage.duration",
+    "histogram",
+    "s",
+    "Duration of one stage of a prediction.",
+    (*_MODEL, STAGE, ERROR_TYPE),
+    SECONDS,
+)
+CONFIDENCE_HISTOGRAM = Metric(
+    "ml.prediction.confidence",
+    "histogram",
+    "1",
+    "Confidence per predicted row.",
+    (*_MODEL, PREDICTION_CLASS),
+    CONFIDENCE,
+)
+LOW_CONFIDENCE = Metric(
+    "ml.prediction.low_confidence",
+    "counter",
+    "{prediction}",
+    "Predicted rows whose confidence is under `OTELML_LOW_CONFIDENCE`.",
+    (*_MODEL, PREDICTION_CLASS),
+)
+VALUE_HISTOGRAM = Metric(
+    "ml.prediction.value",
+    "histogram",
+    "",
+    "Predicted value per row, for regression.",
+    (*_MODEL, PREDICTION_CLASS),
+    VALUES,
+)
+BUSINESS_VALUE_HISTOGRAM = Metric(
+    "ml.prediction.business_value",
+    "histogram",
+    "",
+    "Business value of a prediction, in the unit the application names.",
+    (*_MODEL, BUSINESS_VALUE_UNIT),
+    VALUES,
+)
+INPUT_MISSING_VALUES = Metric(
+    "ml.input.missing_values", "counter", "{value}", "Missing values (NaN or None) in prediction inputs.", _MODEL
+)
+DROPPED = Metric(
+    "otelml.dropped", "observable_counter", "{item}", "Telemetry that was dropped.", (DROPPED_WHAT, DROPPED_WHERE)
+)
+ERRORS = Metric(
+    "otelml.errors",
+    "observable_counter",
+    "{error}",
+    "Errors inside otelml, none of which reached the application.",
+    (DROPPED_WHERE,),
+)
+LABELS_FOLDED = Metric(
+    "otelml.labels.folded", "observable_counter", "{value}", "Label values folded into `other`.", (DROPPED_WHAT,)
+)
+FLUSH_DURATION = Metric(
+    "otelml.flush.duration", "histogram", "s", "Time to turn one batch of records into telemetry.", (), SECONDS
+)
+
+GPU_UTILIZATION = Metric("hw.gpu.utilization", "observable_gauge", "1", "Share of time the GPU was busy.", ("hw.id",))
+GPU_MEMORY_USAGE = Metric("hw.gpu.memory.usage", "observable_updown", "By", "GPU memory used.", ("hw.id",))
+GPU_MEMORY_LIMIT = Metric("hw.gpu.memory.limit", "observable_updown", "By", "GPU memory in all.", ("hw.id",))
+GPU_MEMORY_UTILIZATION = Metric(
+    "hw.gpu.memory.utilization", "observable_gauge", "1", "Share of GPU memory used.", ("hw.id",)
+)
+GPU_TEMPERATURE = Metric("hw.temperature", "observable_gauge", "Cel", "Temperature of the GPU.", ("hw.id",))
+GPU_POWER = Metric("hw.power", "observable_gauge", "W", "Power drawn by the GPU.", ("hw.id",))
+GPU_ENERGY = Metric(
+    "hw.energy", "observable_counter", "J", "Energy used by the GPU since the driver was loaded.", ("hw.id",)
+)
+GPU_THROTTLED = Metric(
+    "hw.gpu.throttled",
+    "observable_gauge",
+    "",
+    "1 while the GPU's clocks are held back, by reason.",
+    ("hw.id", "hw.gpu.throttle.reason"),
+)
+HW_ERRORS = Metric(
+    "hw.errors", "observable_counter", "{error}", "Xid errors the driver reported.", ("hw.id", ERROR_TYPE)
+)
+PROCESS_GPU_MEMORY = Metric(
+    "process.gpu.memory.usage", "observable_updown", "By", "GPU memory used by this process.", ("hw.id",)
+)
+
+HOST_METRICS: tuple[Metric, ...] = ()
+
+METRICS: tuple[Metric, ...] = (
+    REQUESTS,
+    PREDICTIONS,
+    REQUESTS_ACTIVE,
+    PREDICTION_DURATION,
+    PREDICTION_TIME_TO_FIRST_ITEM,
+    STAGE_DURATION,
+    CONFIDENCE_HISTOGRAM,
+    LOW_CONFIDENCE,
+    VALUE_HISTOGRAM,
+    BUSINESS_VALUE_HISTOGRAM,
+    INPUT_MISSING_VALUES,
+    DROPPED,
+    ERRORS,
+    LABELS_FOLDED,
+    FLUSH_DURATION,
+    GPU_UTILIZATION,
+    GPU_MEMORY_USAGE,
+    GPU_MEMORY_LIMIT,
+    GPU_MEMORY_UTILIZATION,
+    GPU_TEMPERATURE,
+    GPU_POWER,
+    GPU_ENERGY,
+    GPU_THROTTLED,
+    HW_ERRORS,
+    PROCESS_GPU_MEMORY,
+    *HOST_METRICS,
+)
+
+# Spans and events -----------------------------------------------------------------------------------------------
+
+_RESULT = (PREDICTION_ID, REQUEST_ID, BATCH_SIZE, INPUT_SHAPE, INPUT_DTYPE, INPUT_MISSING, OUTPUT_SHAPE, OUTPUT_DTYPE)
+_ROW = (PREDICTION_CLASS, PREDICTION_CONFIDENCE, PREDICTION_VALUE, BUSINESS_VALUE)
+
+SPANS: tuple[SpanName, ...] = (
+    SpanName(
+        "predict {model}", "One prediction call (kind internal).", (*_MODEL, OPERATION, *_RESULT, *_ROW, ERROR_TYPE)
+    ),
+    *(SpanName(stage, f"The {stage.replace('_', ' ')} stage of a prediction.", (*_MODEL, STAGE)) for stage in STAGES),
+)
+
+EVENT_PREDICTION = Event(
+    "ml.prediction", "A prediction ended.", (*_MODEL, *_RESULT, *_ROW, DURATION, TIME_TO_FIRST_ITEM, ITEMS)
+)
+EVENT_PREDICTION_FAILED = Event(
+    "ml.prediction.failed",
+    "A prediction raised.",
+    (*_MODEL, PREDICTION_ID, REQUEST_ID, DURATION, ERROR_TYPE, EXCEPTION_MESSAGE),
+)
+EVENT_REQUEST_STARTED = Event(
+    "ml.request.started",
+    "A prediction started (only with `OTELML_EVENT_STARTED=true`).",
+    (*_MODEL, PREDICTION_ID, REQUEST_ID),
+)
+EVENTS: tuple[Event, ...] = (EVENT_PREDICTION, EVENT_PREDICTION_FAILED, EVENT_REQUEST_STARTED)
+
+
+def attribute(name: str) -> Attribute:
+    """Return the row of an attribute; KeyError when there is none."""
+    return _ATTRIBUTE_BY_NAME[name]
+
+
+_ATTRIBUTE_BY_NAME = {row.name: row for row in ATTRIBUTES}
