@@ -85,3 +85,11 @@ def guarded(site: str, default: R) -> Callable[[Callable[P, R]], Callable[P, R]]
         return call
 
     return decorate
+
+
+def attempt(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> tuple[R | None, Exception | None]:
+    """Call foreign code (an exporter, a provider) whose failure is no fault of ours; return its result or its error."""
+    try:
+        return function(*args, **kwargs), None
+    except Exception as error:  # noqa: BLE001 - the guard itself
+        return None, error

@@ -91,6 +91,23 @@ EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
 DROPPED_WHAT = "otelml.what"
 DROPPED_WHERE = "otelml.where"
+HW_ID = "hw.id"
+HW_TYPE = "hw.type"
+HW_NAME = "hw.name"
+HW_PARENT = "hw.parent"
+HW_MODEL = "hw.model"
+HW_VENDOR = "hw.vendor"
+HW_DRIVER_VERSION = "hw.driver_version"
+HW_GPU_TASK = "hw.gpu.task"
+HW_GPU_THROTTLE_REASON = "hw.gpu.throttle.reason"
+CPU_MODE = "cpu.mode"
+MEMORY_STATE = "system.memory.state"
+FILESYSTEM_STATE = "system.filesystem.state"
+FILESYSTEM_MOUNTPOINT = "system.filesystem.mountpoint"
+DISK_DIRECTION = "disk.io.direction"
+NETWORK_DIRECTION = "network.io.direction"
+CONTEXT_SWITCH_TYPE = "process.context_switch.type"
+PRESSURE_RESOURCE = "otelml.resource"
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(MODEL_NAME, "string", "Name of the model that predicts.", limit=50),
@@ -127,6 +144,23 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(EXCEPTION_STACKTRACE, "string", "Stack trace of the exception, file and line only."),
     Attribute(DROPPED_WHAT, "string", "What was dropped or failed: `span`, `log`, `value`, ...", limit=20),
     Attribute(DROPPED_WHERE, "string", "Where: `buffer`, `queue`, `export`, or the place in otelml.", limit=50),
+    Attribute(HW_ID, "string", "UUID of the GPU or MIG device.", limit=100),
+    Attribute(HW_TYPE, "string", "`gpu`.", limit=1),
+    Attribute(HW_NAME, "string", "Name to read, such as `GPU 0` or `GPU 0 MIG 1`.", limit=100),
+    Attribute(HW_PARENT, "string", "UUID of the GPU that a MIG device is part of.", limit=100),
+    Attribute(HW_MODEL, "string", "Product name of the GPU.", limit=20),
+    Attribute(HW_VENDOR, "string", "Maker of the GPU.", limit=1),
+    Attribute(HW_DRIVER_VERSION, "string", "Version of the GPU driver.", limit=1),
+    Attribute(HW_GPU_TASK, "string", "`general`, `encoder` or `decoder`.", limit=3),
+    Attribute(HW_GPU_THROTTLE_REASON, "string", "Why clocks are held back, such as `sw_power_cap`.", limit=6),
+    Attribute(CPU_MODE, "string", "`user`, `system`, `idle`, `iowait`, ...", limit=7),
+    Attribute(MEMORY_STATE, "string", "`used`, `free`, `buffers` or `cached`.", limit=4),
+    Attribute(FILESYSTEM_STATE, "string", "`used`, `free` or `reserved`.", limit=3),
+    Attribute(FILESYSTEM_MOUNTPOINT, "string", "Where the file system is mounted; the root only.", limit=1),
+    Attribute(DISK_DIRECTION, "string", "`read` or `write`.", limit=2),
+    Attribute(NETWORK_DIRECTION, "string", "`receive` or `transmit`.", limit=2),
+    Attribute(CONTEXT_SWITCH_TYPE, "string", "`voluntary` or `involuntary`.", limit=2),
+    Attribute(PRESSURE_RESOURCE, "string", "`cpu`, `memory` or `io`.", limit=3),
 )
 
 STAGES = ("feature_retrieval", "preprocessing", "inference", "postprocessing")
@@ -210,32 +244,72 @@ FLUSH_DURATION = Metric(
     "otelml.flush.duration", "histogram", "s", "Time to turn one batch of records into telemetry.", (), SECONDS
 )
 
-GPU_UTILIZATION = Metric("hw.gpu.utilization", "observable_gauge", "1", "Share of time the GPU was busy.", ("hw.id",))
-GPU_MEMORY_USAGE = Metric("hw.gpu.memory.usage", "observable_updown", "By", "GPU memory used.", ("hw.id",))
-GPU_MEMORY_LIMIT = Metric("hw.gpu.memory.limit", "observable_updown", "By", "GPU memory in all.", ("hw.id",))
-GPU_MEMORY_UTILIZATION = Metric(
-    "hw.gpu.memory.utilization", "observable_gauge", "1", "Share of GPU memory used.", ("hw.id",)
+_GPU = (HW_ID, HW_TYPE, HW_NAME, HW_PARENT)
+_GPU_MODEL = (*_GPU, HW_MODEL, HW_VENDOR, HW_DRIVER_VERSION)
+GPU_UTILIZATION = Metric(
+    "hw.gpu.utilization", "observable_gauge", "1", "Share of time the GPU was busy.", (*_GPU, HW_GPU_TASK)
 )
-GPU_TEMPERATURE = Metric("hw.temperature", "observable_gauge", "Cel", "Temperature of the GPU.", ("hw.id",))
-GPU_POWER = Metric("hw.power", "observable_gauge", "W", "Power drawn by the GPU.", ("hw.id",))
-GPU_ENERGY = Metric(
-    "hw.energy", "observable_counter", "J", "Energy used by the GPU since the driver was loaded.", ("hw.id",)
-)
+GPU_MEMORY_USAGE = Metric("hw.gpu.memory.usage", "observable_updown", "By", "GPU memory used.", _GPU)
+GPU_MEMORY_LIMIT = Metric("hw.gpu.memory.limit", "observable_updown", "By", "GPU memory in all.", _GPU_MODEL)
+GPU_MEMORY_UTILIZATION = Metric("hw.gpu.memory.utilization", "observable_gauge", "1", "Share of GPU memory used.", _GPU)
+GPU_TEMPERATURE = Metric("hw.temperature", "observable_gauge", "Cel", "Temperature of the GPU.", _GPU)
+GPU_POWER = Metric("hw.power", "observable_gauge", "W", "Power drawn by the GPU.", _GPU)
+GPU_ENERGY = Metric("hw.energy", "observable_counter", "J", "Energy used by the GPU since its driver was loaded.", _GPU)
 GPU_THROTTLED = Metric(
     "hw.gpu.throttled",
     "observable_gauge",
     "",
     "1 while the GPU's clocks are held back, by reason.",
-    ("hw.id", "hw.gpu.throttle.reason"),
+    (*_GPU, HW_GPU_THROTTLE_REASON),
 )
-HW_ERRORS = Metric(
-    "hw.errors", "observable_counter", "{error}", "Xid errors the driver reported.", ("hw.id", ERROR_TYPE)
-)
+HW_ERRORS = Metric("hw.errors", "observable_counter", "{error}", "Xid errors the driver reported.", (*_GPU, ERROR_TYPE))
 PROCESS_GPU_MEMORY = Metric(
-    "process.gpu.memory.usage", "observable_updown", "By", "GPU memory used by this process.", ("hw.id",)
+    "process.gpu.memory.usage", "observable_updown", "By", "GPU memory used by this process.", _GPU
 )
 
-HOST_METRICS: tuple[Metric, ...] = ()
+HOST_METRICS: tuple[Metric, ...] = (
+    Metric("system.cpu.time", "observable_counter", "s", "CPU time of the machine, all CPUs.", (CPU_MODE,)),
+    Metric("system.cpu.utilization", "observable_gauge", "1", "Share of the machine's CPU time.", (CPU_MODE,)),
+    Metric("system.cpu.logical.count", "observable_updown", "{cpu}", "Logical CPUs of the machine."),
+    Metric("system.memory.usage", "observable_updown", "By", "Memory of the machine or container.", (MEMORY_STATE,)),
+    Metric("system.memory.utilization", "observable_gauge", "1", "Share of memory.", (MEMORY_STATE,)),
+    Metric("system.memory.limit", "observable_updown", "By", "Memory in all; the container's limit where lower."),
+    Metric("system.disk.io", "observable_counter", "By", "Bytes read from and written to disks.", (DISK_DIRECTION,)),
+    Metric("system.disk.operations", "observable_counter", "{operation}", "Disk operations.", (DISK_DIRECTION,)),
+    Metric(
+        "system.filesystem.usage",
+        "observable_updown",
+        "By",
+        "Space of the root file system.",
+        (FILESYSTEM_MOUNTPOINT, FILESYSTEM_STATE),
+    ),
+    Metric(
+        "system.filesystem.utilization",
+        "observable_gauge",
+        "1",
+        "Share of the root file system.",
+        (FILESYSTEM_MOUNTPOINT, FILESYSTEM_STATE),
+    ),
+    Metric("system.network.io", "observable_counter", "By", "Bytes over the network.", (NETWORK_DIRECTION,)),
+    Metric("system.network.packet.count", "observable_counter", "{packet}", "Packets.", (NETWORK_DIRECTION,)),
+    Metric("system.network.packet.dropped", "observable_counter", "{packet}", "Dropped.", (NETWORK_DIRECTION,)),
+    Metric("system.network.errors", "observable_counter", "{error}", "Network errors.", (NETWORK_DIRECTION,)),
+    Metric("otelml.host.pressure", "observable_gauge", "1", "Share of 10 s with a task stalled.", (PRESSURE_RESOURCE,)),
+    Metric("process.cpu.time", "observable_counter", "s", "CPU time of the process.", (CPU_MODE,)),
+    Metric("process.cpu.utilization", "observable_gauge", "1", "Share of the CPUs it may use.", (CPU_MODE,)),
+    Metric("process.memory.usage", "observable_updown", "By", "Physical memory of the process."),
+    Metric("process.memory.virtual", "observable_updown", "By", "Virtual memory of the process."),
+    Metric("process.thread.count", "observable_updown", "{thread}", "Threads of the process."),
+    Metric("process.unix.file_descriptor.count", "observable_updown", "{file_descriptor}", "Open file descriptors."),
+    Metric("process.uptime", "observable_gauge", "s", "Time since the process started."),
+    Metric(
+        "process.context_switches",
+        "observable_counter",
+        "{context_switch}",
+        "Context switches of the process.",
+        (CONTEXT_SWITCH_TYPE,),
+    ),
+)
 
 METRICS: tuple[Metric, ...] = (
     REQUESTS,
@@ -279,19 +353,16 @@ SPANS: tuple[SpanName, ...] = (
 )
 
 EVENT_PREDICTION = Event(
-    "ml.prediction", "A prediction ended.", (*_MODEL, *_RESULT, *_ROW, DURATION, TIME_TO_FIRST_ITEM, ITEMS)
-)
-EVENT_PREDICTION_FAILED = Event(
-    "ml.prediction.failed",
-    "A prediction raised.",
-    (*_MODEL, PREDICTION_ID, REQUEST_ID, DURATION, ERROR_TYPE, EXCEPTION_MESSAGE),
+    "ml.prediction",
+    "A prediction ended; severity ERROR and `error.type` when it raised.",
+    (*_MODEL, OPERATION, *_RESULT, *_ROW, DURATION, TIME_TO_FIRST_ITEM, ITEMS, ERROR_TYPE, EXCEPTION_MESSAGE),
 )
 EVENT_REQUEST_STARTED = Event(
     "ml.request.started",
     "A prediction started (only with `OTELML_EVENT_STARTED=true`).",
     (*_MODEL, PREDICTION_ID, REQUEST_ID),
 )
-EVENTS: tuple[Event, ...] = (EVENT_PREDICTION, EVENT_PREDICTION_FAILED, EVENT_REQUEST_STARTED)
+EVENTS: tuple[Event, ...] = (EVENT_PREDICTION, EVENT_REQUEST_STARTED)
 
 
 def attribute(name: str) -> Attribute:

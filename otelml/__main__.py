@@ -1,0 +1,5 @@
+"""``python -m otelml`` is ``otelml``."""
+
+from otelml.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,253 @@
+"""Every private name of the OpenTelemetry SDK that otelml touches, each with a public way to fall back on.
+
+``tests/test_sdk.py`` is the canary: it fails when a new SDK release changes one of them.
+
+1. ``attach``/``detach`` set the context variable itself. Fall-back: ``opentelemetry.context.attach``/``detach``.
+2. ``BatchHistogram`` adds many values to a histogram in one call. Fall-back: one ``record()`` per value.
+3. ``direct_tracer`` hands finished spans to the processors. Fall-back: ``tracer.start_span``.
+4. ``forget_measurements`` gives a forked child fresh metric state. Fall-back: the child keeps the parent's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from bisect import bisect_left
+from contextvars import ContextVar, Token
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import opentelemetry.context as otel_context
+from opentelemetry import metrics, trace
+from opentelemetry.context.context import Context
+from opentelemetry.sdk import metrics as metrics_sdk
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+try:
+    from opentelemetry.sdk.metrics._internal.aggregation import (
+        AggregationTemporality,
+        _ExplicitBucketHistogramAggregation,
+    )
+    from opentelemetry.sdk.metrics._internal.metric_reader_storage import MetricReaderStorage
+except ImportError:  # pragma: no cover - a later SDK; the canary test reports it
+    _ExplicitBucketHistogramAggregation = object  # type: ignore[misc,assignment]
+    MetricReaderStorage = None  # type: ignore[misc,assignment]
+
+# 1 Context ------------------------------------------------------------------------------------------------------
+
+
+def _context_variable() -> ContextVar[Context] | None:
+    runtime = getattr(otel_context, "_RUNTIME_CONTEXT", None)
+    variable = getattr(runtime, "_current_context", None)
+    return variable if isinstance(variable, ContextVar) else None
+
+
+_variable = _context_variable()
+get_current: Callable[[], Context] = otel_context.get_current if _variable is None else _variable.get
+attach: Callable[[Context], Token[Context]] = otel_context.attach if _variable is None else _variable.set
+
+
+def detach(token: Token[Context]) -> None:
+    """Restore the context from before ``attach``; does nothing where the token belongs to another task or thread."""
+    if _variable is None:
+        otel_context.detach(token)
+        return
+    with contextlib.suppress(ValueError, RuntimeError):
+        _variable.reset(token)
+
+
+_SPAN_KEY: str | None = getattr(trace.propagation, "_SPAN_KEY", None)
+
+
+def with_span(context: Context, span: trace.Span, key: str, value: object) -> Context:
+    """Return ``context`` with ``span`` as the current span and one more value."""
+    if _SPAN_KEY is None:
+        return otel_context.set_value(key, value, trace.set_span_in_context(span, context))
+    return Context({**context, _SPAN_KEY: span, key: value})
+
+
+def only_span(span: trace.Span) -> Context:
+    """Return a context that holds nothing but the span: what an exemplar or a log record is correlated by."""
+    return trace.set_span_in_context(span, Context()) if _SPAN_KEY is None else Context({_SPAN_KEY: span})
+
+
+# 2 Histograms ---------------------------------------------------------------------------------------------------
+
+
+class Batch(float):
+    """Many measurements that pass through ``Histogram.record`` as one: a float whose value is their number.
+
+    ``values`` is a finite float64 array of shape (n,); ``spans`` holds each measurement's sampled span or None, or
+    is empty.
+    """
+
+    values: NDArray[np.float64]
+    spans: Sequence[trace.Span | None]
+    _counts: dict[tuple[float, ...], NDArray[np.intp]]
+
+    def __new__(cls, values: NDArray[np.float64], spans: Sequence[trace.Span | None] = ()) -> Self:
+        self = super().__new__(cls, values.size)
+        self.values, self.spans, self._counts = values, spans, {}
+        return self
+
+    def counts(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
+        """Return how many values fall into each bucket; bucket i holds ``bounds[i-1] < value <= bounds[i]``."""
+        counts = self._counts.get(bounds)
+        if counts is None:
+            index = np.searchsorted(bounds, self.values, side="left")
+            counts = self._counts[bounds] = np.bincount(index, minlength=len(bounds) + 1)
+        return counts
+
+    def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:
+        """Return the last measurement of each bucket that has a span: (value, context)."""
+        last: dict[int, tuple[float, trace.Span]] = {}
+        for value, span in zip(self.values.tolist(), self.spans, strict=False):
+            if span is not None:
+                last[bisect_left(bounds, value)] = (value, span)
+        return [(value, only_span(span)) for value, span in last.values()]
+
+
+class _BatchAggregation(_ExplicitBucketHistogramAggregation):
+    """The SDK's explicit-bucket histogram, which also takes a ``Batch``."""
+
+    def aggregate(self, measurement: Any, should_sample_exemplar: bool = True) -> None:
+        batch = measurement.value
+        if type(batch) is not Batch:
+            super().aggregate(measurement, should_sample_exemplar)
+            return
+        counts = batch.counts(self._boundaries).tolist()
+        low, high = float(batch.values.min()), float(batch.values.max())
+        with self._lock:
+            self._value = counts if self._value is None else [a + b for a, b in zip(self._value, counts, strict=True)]
+            self._sum += float(batch.values.sum())  # type: ignore[assignment]
+            if self._record_min_max:
+                self._min, self._max = min(self._min, low), max(self._max, high)
+        if should_sample_exemplar:
+            for value, context in batch.exemplars(self._boundaries):
+                self._reservoir.offer(value, measurement.time_unix_nano, measurement.attributes, context)
+
+
+class BatchHistogram(ExplicitBucketHistogramAggregation):
+    """Aggregation for a View over our histograms: explicit buckets, the instrument's own by default, that take batches."""
+
+    def _create_aggregation(
+        self, instrument: Any, attributes: Any, reservoir_factory: Any, start_time_unix_nano: int
+    ) -> Any:
+        bounds = self._boundaries
+        if bounds is None:
+            bounds = instrument._advisory.explicit_bucket_boundaries
+        return _BatchAggregation(
+            attributes,
+            AggregationTemporality.DELTA,
+            start_time_unix_nano,
+            reservoir_factory(_ExplicitBucketHistogramAggregation),
+            bounds,
+            self._record_min_max,
+        )
+
+
+BATCH_VIEW = View(instrument_type=metrics_sdk.Histogram, meter_name="otelml", aggregation=BatchHistogram())
+"""Makes every histogram of our meter take batches, in a meter provider of our own."""
+
+
+def takes_batches(provider: metrics.MeterProvider, histogram: metrics.Histogram) -> bool:
+    """Return whether every stream of this instrument is a ``BatchHistogram``, so that ``Batch`` may be recorded."""
+    try:
+        storages = provider._measurement_consumer._reader_storages.values()  # type: ignore[attr-defined]
+        matches = [match for s in storages for match in s._get_or_init_view_instrument_match(histogram)]
+    except AttributeError:
+        return False
+    return all(type(match._aggregation) is _BatchAggregation for match in matches)
+
+
+def forget_measurements(provider: metrics.MeterProvider) -> bool:
+    """Give a forked child fresh locks and empty sums; returns False where the SDK does not allow it.
+
+    The SDK keeps the parent's totals and locks: a child would export the parent's counts again, or hang.
+    """
+    try:
+        consumer = provider._measurement_consumer  # type: ignore[attr-defined]
+        consumer._lock = Lock()
+        config = consumer._sdk_config
+        consumer._reader_storages = {
+            reader: MetricReaderStorage(
+                config,
+                reader._instrument_class_temporality,
+                reader._instrument_class_aggregation,
+                reader._instrument_class_cardinality_limit,
+            )
+            for reader in consumer._reader_storages
+        }
+        for reader in consumer._reader_storages:
+            for name, lock in (("_export_lock", Lock), ("_lock", RLock)):
+                if hasattr(reader, name):
+                    setattr(reader, name, lock())
+    except (AttributeError, TypeError):
+        return False
+    return True
+
+
+# 3 Spans --------------------------------------------------------------------------------------------------------
+
+_PLAIN_SAMPLERS = (type(ALWAYS_ON), TraceIdRatioBased)
+_PARENT_SAMPLERS = ("_remote_parent_sampled", "_remote_parent_not_sampled", "_local_parent_sampled")
+
+
+def _plain(sampler: object) -> bool:
+    """Whether a sampler decides by the trace alone, so that a stage's decision is its root's."""
+    if type(sampler) is ParentBased:
+        parts = [getattr(sampler, name, None) for name in (*_PARENT_SAMPLERS, "_local_parent_not_sampled")]
+        return _plain(sampler._root) and parts == [ALWAYS_ON, ALWAYS_OFF, ALWAYS_ON, ALWAYS_OFF]
+    return type(sampler) in _PLAIN_SAMPLERS
+
+
+def always_on_root(tracer: Tracer) -> bool:
+    """Whether a trace that starts here is sampled for certain and a child follows its parent."""
+    sampler = tracer.sampler
+    return type(sampler) is ParentBased and _plain(sampler) and sampler._root is ALWAYS_ON
+
+
+def direct_tracer(tracer: trace.Tracer, ours: tuple[type[SpanProcessor], ...]) -> Tracer | None:
+    """Return the tracer if finished spans may be handed straight to its processors, else None.
+
+    That holds where the sampler is one of the SDK's own and no processor looks at a span's start.
+    """
+    if type(tracer) is not Tracer or not _plain(tracer.sampler) or not tracer._is_enabled():
+        return None
+    trusted = (BatchSpanProcessor, SimpleSpanProcessor, *ours)
+    processors = getattr(tracer.span_processor, "_span_processors", None)
+    if processors is None or not all(type(p) in trusted or _ignores_start(type(p)) for p in processors):
+        return None
+    return tracer
+
+
+def _ignores_start(kind: type[SpanProcessor]) -> bool:
+    return kind.on_start is SpanProcessor.on_start and kind._on_ending is SpanProcessor._on_ending
+
+
+def processors_of(tracer: Tracer) -> object:
+    """Return an object whose identity changes when a span processor is added to the tracer's provider."""
+    return getattr(tracer.span_processor, "_span_processors", None)
+
+
+def scope_of(tracer: Tracer) -> Any:
+    """Return the tracer's instrumentation scope."""
+    return tracer._instrumentation_scope
+
+
+def limits_of(tracer: Tracer) -> Any:
+    """Return the tracer's span limits."""
+    return tracer._span_limits
+
+
+def end_span(tracer: Tracer, span: ReadableSpan) -> None:
+    """Hand one finished span to the tracer's processors."""
+    tracer.span_processor.on_end(span)

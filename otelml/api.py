@@ -1,0 +1,129 @@
+"""The public calls. Before ``auto_instrument()`` all others do nothing, so that instrumented code runs anywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otelml import config as settings
+from otelml import context, events, runtime
+from otelml._guard import guard
+from otelml.prediction import NO_STAGE, NoPrediction, NoStage, Prediction, Stage
+from otelml.prediction import current as current_prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from os import PathLike
+
+    from otelml.runtime import Runtime
+
+__all__ = [
+    "NoPrediction",
+    "Prediction",
+    "Stage",
+    "auto_instrument",
+    "current_prediction",
+    "event",
+    "prediction",
+    "stage",
+]
+
+DEFAULT_MODEL = "model"
+
+
+def auto_instrument(
+    service_name: str | None = None,
+    *,
+    model_name: str | None = None,
+    model_version: str | None = None,
+    disabled: Iterable[str] = (),
+    capture: str | None = None,
+    config: Mapping[str, object] | str | PathLike[str] | None = None,
+) -> Runtime:
+    """Start otelml in this process: metrics, logs and traces of every prediction, exported as ``OTEL_*`` says.
+
+    Called again it returns the runtime that is active already.
+
+    Args:
+        service_name: Name of the service; ``OTEL_SERVICE_NAME`` by default.
+        model_name: Model of predictions that name none; ``OTELML_MODEL_NAME`` by default.
+        model_version: Version of that model; ``OTELML_MODEL_VERSION`` by default.
+        disabled: Integrations to leave off, such as ``"requests"``.
+        capture: ``none``, ``stats`` (the default) or ``payload``: what is kept of inputs and outputs.
+        config: Path of a YAML file of settings, or a mapping of them; ``otelml config`` lists all.
+
+    Raises:
+        ConfigError: When settings are wrong; the message lists every fault. Nothing is started.
+        MissingExtraError: When a setting needs an extra that is not installed.
+    """
+    if runtime.active is not None:
+        return runtime.active
+    overrides: dict[str, object] = {}
+    if config is not None and not hasattr(config, "keys"):
+        overrides["config_file"] = str(config)
+    elif config is not None:
+        overrides.update(config)  # type: ignore[arg-type] # it has keys()
+    names = tuple(disabled)
+    given = {"service_name": service_name, "model_name": model_name, "model_version": model_version, "capture": capture}
+    overrides.update((name, value) for name, value in given.items() if value is not None)
+    if names:
+        overrides["disabled"] = ",".join(names)
+    return runtime.start(settings.load(overrides))
+
+
+def prediction(
+    model: str | None = None,
+    version: str | None = None,
+    *,
+    request_id: str | None = None,
+    prediction_id: str | None = None,
+    operation: str | None = None,
+    framework: str | None = None,
+    fallback: str = DEFAULT_MODEL,
+) -> Prediction | NoPrediction:
+    """Return a prediction to enter, with ``with`` or ``async with``.
+
+    Args:
+        model: Name of the model; the configured one by default, else ``fallback``.
+        version: Version of the model; the configured one where the model is the configured one.
+        request_id: Id of the request; that of the current request by default. An invalid one is replaced.
+        prediction_id: Id of this prediction, for outcomes that arrive later; made when None.
+        operation: Method that was called, such as ``predict_proba`` (set by integrations).
+        framework: Library that runs the model (set by integrations).
+        fallback: Name of the model where neither code nor settings name one.
+    """
+    active = runtime.active
+    if active is None:
+        return NoPrediction(request_id, prediction_id)
+    recorder, config = active.recorder, active.config
+    if model is None:
+        model = config.model_name or fallback
+    if version is None and model == config.model_name:
+        version = config.model_version
+    return Prediction(
+        recorder,
+        recorder.series(model, version),
+        request_id=request_id,
+        prediction_id=prediction_id,
+        operation=operation,
+        framework=framework,
+    )
+
+
+def stage(name: str) -> Stage | NoStage:
+    """Return a stage of the current prediction to enter; outside of a prediction it does nothing."""
+    current = current_prediction()
+    return NO_STAGE if current is None else current.stage(name)
+
+
+def event(name: str, /, severity: str = "info", body: str | None = None, **attributes: Any) -> None:
+    """Emit an event: an OpenTelemetry log record with ``event_name``, correlated with the trace and the prediction.
+
+    ``severity`` is trace, debug, info, warning, error or critical. Attributes are copied and bounded: text to 4,096
+    characters, 128 items, 64 attributes.
+    """
+    active = runtime.active
+    if active is None:
+        return
+    with guard("api.event"):
+        known = events.clean(attributes)
+        active.events.emit(str(name)[:256], severity, body, {**context.ids(), **known})

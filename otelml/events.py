@@ -1,0 +1,163 @@
+"""Events: OpenTelemetry log records with an ``event_name``, a timestamp and a severity, correlated with the trace."""
+
+from __future__ import annotations
+
+from time import time_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from opentelemetry._logs import Logger, LogRecord, SeverityNumber
+
+from otelml import _labels, _sdk, context, semconv
+from otelml.prediction import NANO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opentelemetry.context.context import Context
+
+    from otelml.prediction import Prediction
+
+MAX_TEXT = 4096
+MAX_ATTRIBUTES = 64
+MAX_ITEMS = 128
+SEVERITIES = {
+    "trace": SeverityNumber.TRACE,
+    "debug": SeverityNumber.DEBUG,
+    "info": SeverityNumber.INFO,
+    "warning": SeverityNumber.WARN,
+    "warn": SeverityNumber.WARN,
+    "error": SeverityNumber.ERROR,
+    "critical": SeverityNumber.FATAL,
+    "fatal": SeverityNumber.FATAL,
+}
+_PLAIN = (str, bool, int, float)
+
+
+class Events:
+    """Emits events on one OpenTelemetry logger."""
+
+    def __init__(self, logger: Logger) -> None:
+        self._logger = logger
+
+    def emit(
+        self,
+        name: str,
+        severity: str = "info",
+        body: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        at: int | None = None,
+        where: Context | None = None,
+    ) -> None:
+        """Emit one event, now and here or ``at`` a time (ns since the epoch) and in the context ``where``."""
+        number = SEVERITIES.get(severity.lower(), SeverityNumber.INFO)
+        now = time_ns()
+        self._logger.emit(
+            LogRecord(
+                timestamp=now if at is None else at,
+                observed_timestamp=now,
+                context=_sdk.get_current() if where is None else where,
+                severity_number=number,
+                severity_text=number.name,
+                body=body if body is not None else name,
+                attributes=dict(attributes or {}),
+                event_name=name,
+            )
+        )
+
+    def prediction(self, p: Prediction, attributes: Mapping[str, Any], *, at: int) -> None:
+        """Emit the one event of an ended prediction; ``at`` is its end in ns since the epoch."""
+        known = {**attributes, semconv.DURATION: p.seconds}
+        if p.first_item:
+            known[semconv.TIME_TO_FIRST_ITEM] = (p.first_item - p.start) * NANO
+            known[semconv.ITEMS] = p.items
+        severity = "info"
+        if p.error is not None:
+            severity = "error"
+            known[semconv.EXCEPTION_TYPE] = p.error.type
+            known[semconv.EXCEPTION_MESSAGE] = p.error.message
+        self.emit(
+            semconv.EVENT_PREDICTION.name, severity, sentence(p, attributes), known, at=at, where=_sdk.only_span(p.span)
+        )
+
+
+def describe(p: Prediction) -> dict[str, Any]:
+    """Return the attributes of a prediction's span and event: everything known but what is too large for them."""
+    known: dict[str, Any] = dict(p.series.attributes)
+    optional: dict[str, Any] = {
+        semconv.OPERATION: p.operation,
+        semconv.MODEL_FRAMEWORK: p.framework,
+        semconv.PREDICTION_ID: p.id,
+        semconv.REQUEST_ID: p.request_id,
+        semconv.ERROR_TYPE: None if p.error is None else p.error.type,
+    }
+    result = p.outcome()
+    if result is not None:
+        optional |= {
+            semconv.BATCH_SIZE: result.rows,
+            semconv.INPUT_SHAPE: result.input_shape,
+            semconv.INPUT_DTYPE: result.input_dtype,
+            semconv.INPUT_MISSING: result.missing,
+            semconv.OUTPUT_SHAPE: result.shape,
+            semconv.OUTPUT_DTYPE: result.dtype,
+            semconv.PREDICTION_CLASS: _label(result.classes),
+            semconv.PREDICTION_CONFIDENCE: _number(result.confidence),
+            semconv.PREDICTION_VALUE: _number(result.values),
+            semconv.BUSINESS_VALUE: _number(result.business_value),
+            semconv.BUSINESS_VALUE_UNIT: result.business_unit,
+            semconv.INPUT_PAYLOAD: result.input_payload,
+            semconv.OUTPUT_PAYLOAD: result.output_payload,
+        }
+    known.update((name, value) for name, value in optional.items() if value is not None)
+    return known
+
+
+def sentence(p: Prediction, attributes: Mapping[str, Any]) -> str:
+    """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
+    took = f"in {p.seconds * 1e3:.3g} ms"
+    if p.error is not None:
+        return f"{p.series.model} failed with {p.error.type} {took}"
+    rows = attributes.get(semconv.BATCH_SIZE, 1)
+    said = attributes.get(semconv.PREDICTION_CLASS, attributes.get(semconv.PREDICTION_VALUE))
+    what = f"predicted {rows} rows" if said is None else f"predicted {said}"
+    confidence = attributes.get(semconv.PREDICTION_CONFIDENCE)
+    sure = "" if confidence is None else f" ({confidence:.2f})"
+    return f"{p.series.model} {what}{sure} {took}"
+
+
+def clean(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes of an application's event as OpenTelemetry takes them: plain, bounded, copied."""
+    return {str(key)[:256]: _clean_value(value) for key, value in list(attributes.items())[:MAX_ATTRIBUTES]}
+
+
+def with_ids(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return cleaned attributes and the request and prediction ids of the current context."""
+    return {**context.ids(), **clean(attributes)}
+
+
+def _clean_value(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
+    if value is None or isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, np.ndarray):
+        value = value.ravel()[:MAX_ITEMS].tolist()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_clean_value(x) for x in list(value)[:MAX_ITEMS]]
+    if isinstance(value, dict):
+        return clean(value)
+    return type(value).__qualname__
+
+
+def _number(kept: Any) -> float | None:
+    """Return the number of a one-row result; arrays of several rows are for the histograms."""
+    return float(kept if isinstance(kept, float) else kept[0]) if kept is not None and np.size(kept) == 1 else None
+
+
+def _label(kept: Any) -> str | None:
+    if kept is None or np.size(kept) != 1:
+        return None
+    return _labels.bounded(semconv.PREDICTION_CLASS, kept.tolist()[0] if isinstance(kept, np.ndarray) else kept)

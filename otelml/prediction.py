@@ -1,0 +1,492 @@
+"""One prediction: what the application holds while it runs, and the one record it becomes when it ends.
+
+The caller's thread takes ids, attaches the span's context, reads clocks and hands the record over. Everything that
+can wait (attributes, metrics, the event, the finished spans) is made by the recorder's thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from time import perf_counter_ns, time_ns
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from otelml import _labels, _sdk, context, semconv, values
+from otelml._guard import guard
+from otelml.spans import ErrorFacts, LiveSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Token
+    from types import TracebackType
+
+    from opentelemetry.context.context import Context
+
+    from otelml.spans import Spans
+    from otelml.values import Labels, Numbers
+
+KEY = otel_context.create_key("otelml-prediction")
+NANO = 1e-9
+
+
+class Series:
+    """A model and version: its metric attributes, its span name and the predictions in flight."""
+
+    __slots__ = ("active", "attributes", "model", "span_name", "version")
+
+    def __init__(self, model: str, version: str | None) -> None:
+        self.model, self.version = model, version
+        self.attributes: dict[str, str] = {semconv.MODEL_NAME: model}
+        if version is not None:
+            self.attributes[semconv.MODEL_VERSION] = version
+        self.span_name = f"predict {model}"
+        # A set of ids rather than a number: adding and discarding are atomic, `+= 1` is not.
+        self.active: set[int] = set()
+
+
+class Sink(Protocol):
+    """Where predictions go: the recorder."""
+
+    capture: str
+
+    @property
+    def spans(self) -> Spans:
+        """Return the maker of spans."""
+
+    def started(self, prediction: Prediction) -> None:
+        """Take note that a prediction started."""
+
+    def put(self, prediction: Prediction) -> None:
+        """Take an ended prediction."""
+
+    @property
+    def drop(self) -> Callable[[str, str, int], None]:
+        """Return what counts dropped telemetry: (what, where, number)."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,)."""
+
+    rows: int | None = None
+    classes: Labels | None = None
+    confidence: Numbers | None = None
+    values: Numbers | None = None
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    input_dtype: str | None = None
+    missing: int | None = None
+    business_value: Numbers | None = None
+    business_unit: str | None = None
+    input_payload: str | None = None
+    output_payload: str | None = None
+
+    def fill(self, other: Result) -> None:
+        """Take from ``other`` what is not known here."""
+        for name in RESULT_FIELDS:
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(other, name))
+
+
+RESULT_FIELDS = tuple(row.name for row in fields(Result))
+
+
+class Stage:
+    """One stage of a prediction; a context manager, sync and async."""
+
+    __slots__ = ("_token", "end", "error", "name", "prediction", "span", "start")
+
+    def __init__(self, prediction: Prediction, name: str) -> None:
+        self.prediction = prediction
+        self.name = name
+        self.start = self.end = 0
+        self.error: ErrorFacts | None = None
+        self.span: trace.Span | None = None
+        self._token: Token[Context] | None = None
+
+    def begin(self, start: int | None = None, *, attach: bool = True) -> Self:
+        """Start the stage at ``start`` (``perf_counter_ns``; now by default) and make its span current."""
+        with guard("stage.begin"):
+            prediction = self.prediction
+            self.start = perf_counter_ns() if start is None else start
+            prediction.open_stages.append(self)
+            if prediction.sampled:
+                current = _sdk.get_current()
+                parent = prediction.parent_of_stage(current)
+                spans = prediction.sink.spans
+                self.span = spans.child(self.name, parent, current, prediction.wall_at(self.start))
+                if attach:
+                    self._token = _sdk.attach(_sdk.with_span(current, self.span, KEY, prediction))
+        return self
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the stage; ``error`` is the exception that ended it."""
+        if not self.start or self.end:
+            return
+        self.end = perf_counter_ns()
+        with guard("stage.finish"):
+            if self._token is not None:
+                _sdk.detach(self._token)
+                self._token = None
+            if error is not None and not isinstance(error, GeneratorExit):
+                self.error = ErrorFacts(error)
+            if type(self.span) is LiveSpan:
+                self.span.end_ns = self.prediction.wall_at(self.end)
+            self.prediction.stage_ended(self)
+
+    __enter__ = begin
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.finish(error)
+
+    async def __aenter__(self) -> Self:
+        return self.begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.finish(error)
+
+
+class Prediction:
+    """A prediction in progress; a context manager, sync and async. Made by ``otelml.prediction``."""
+
+    __slots__ = (
+        *("_given", "_id", "_observed", "_token", "_wall", "end", "error", "first_item", "framework", "items"),
+        *("open_stages", "operation", "request_id", "result_", "sampled", "series", "sink", "span", "stages", "start"),
+        *("spans_dropped",),
+    )
+
+    def __init__(
+        self,
+        sink: Sink,
+        series: Series,
+        *,
+        request_id: str | None = None,
+        prediction_id: str | None = None,
+        operation: str | None = None,
+        framework: str | None = None,
+    ) -> None:
+        self.sink, self.series = sink, series
+        self.operation, self.framework = operation, framework
+        self.request_id = request_id
+        self._id = prediction_id
+        self.start = self.end = self._wall = 0
+        self.span: trace.Span = trace.INVALID_SPAN
+        self.sampled = False
+        self.stages: list[Stage] = []
+        self.open_stages: list[Stage] = []
+        self.error: ErrorFacts | None = None
+        self.result_: Result | None = None
+        self._observed: Result | None = None
+        self._token: Token[Context] | None = None
+        self.items = self.first_item = 0
+        self.spans_dropped = False
+
+    # Life ---------------------------------------------------------------------------------------------------
+
+    def begin(self, *, attach: bool = True) -> Self:
+        """Start the prediction; with ``attach`` its span becomes the current one."""
+        if self.start:
+            return self
+        self._wall, self.start = time_ns(), perf_counter_ns()
+        with guard("prediction.begin"):
+            current = _sdk.get_current()
+            if self.request_id is None:
+                self.request_id = context.request_id()
+            elif not context.valid(self.request_id):
+                self.request_id = context.new_id()
+            series = self.series
+            series.active.add(id(self))
+            self.span = self.sink.spans.start(series.span_name, current, series.attributes, self._wall)
+            self.sampled = self.span.is_recording()
+            if attach:
+                self._token = _sdk.attach(_sdk.with_span(current, self.span, KEY, self))
+            self.sink.started(self)
+        return self
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the prediction and hand it to the recorder; ``error`` is the exception that ended it."""
+        if not self.start or self.end:
+            return
+        self.end = perf_counter_ns()
+        with guard("prediction.finish"):
+            if self._token is not None:
+                _sdk.detach(self._token)
+                self._token = None
+            self.series.active.discard(id(self))
+            if error is not None and not isinstance(error, GeneratorExit):
+                self.error = ErrorFacts(error)
+            if type(self.span) is LiveSpan:
+                self.span.end_ns = self.wall_at(self.end)
+            for stage in list(self.open_stages):
+                stage.finish()
+            self.sink.put(self)
+
+    __enter__ = begin
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.finish(error)
+
+    async def __aenter__(self) -> Self:
+        return self.begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.finish(error)
+
+    def attached(self) -> _Attached:
+        """Return a context manager that makes this prediction current; for streaming, around each step."""
+        return _Attached(self)
+
+    # Facts --------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """Id of this prediction, 32 hex digits unless given: outcomes that arrive later refer to it."""
+        if self._id is None:
+            self._id = context.new_id()
+        return self._id
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds, once ended."""
+        return (self.end - self.start) * NANO
+
+    @property
+    def stage_open(self) -> bool:
+        """Whether a stage of this prediction is open."""
+        return bool(self.open_stages)
+
+    def wall_at(self, tick: int) -> int:
+        """Return the time since the epoch, in ns, of a ``perf_counter_ns`` reading."""
+        return self._wall + tick - self.start
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage to enter: feature_retrieval, preprocessing, inference, postprocessing or a name of your own.
+
+        Names of your own are bounded: from the 21st distinct one on they count as ``other``.
+        """
+        return Stage(self, _labels.bounded(semconv.STAGE, name))
+
+    def parent_of_stage(self, current: Context) -> trace.SpanContext:
+        """Return the span a stage belongs under: the current one where it is of this trace, else the prediction's."""
+        own = self.span.get_span_context()
+        now = trace.get_current_span(current).get_span_context()
+        return now if now.trace_id == own.trace_id else own
+
+    def stage_ended(self, stage: Stage) -> None:
+        """Move a stage from the open to the ended ones; one that outlives its prediction is counted as dropped."""
+        if stage in self.open_stages:
+            self.open_stages.remove(stage)
+        self.stages.append(stage)
+
+    def item(self) -> None:
+        """Count one item of a streaming prediction."""
+        if not self.items:
+            self.first_item = perf_counter_ns()
+        self.items += 1
+
+    # Results ------------------------------------------------------------------------------------------------
+
+    def result(
+        self,
+        *,
+        predictions: Any = None,
+        classes: Any = None,
+        confidence: Any = None,
+        values: Any = None,
+        inputs: Any = None,
+        business_value: Any = None,
+        business_value_unit: str | None = None,
+    ) -> None:
+        """Say what was predicted; scalars, lists, numpy arrays, series and frames, one entry a row.
+
+        ``predictions``: the model's output; text, booleans and whole numbers count as classes, floats as values.
+        ``classes``: predicted class per row. ``confidence``: 0 to 1 per row, or (rows, classes) probabilities whose
+        largest counts. ``values``: predicted number per row. ``inputs``: shape, type and missing values are kept.
+        ``business_value``: one number in ``business_value_unit`` of your own. Called again, the later values win.
+        """
+        with guard("prediction.result"):
+            new = self._result(predictions, classes, confidence, values, inputs, business_value, business_value_unit)
+            if self.result_ is not None:
+                new.fill(self.result_)
+            self.result_ = new
+
+    def observe(
+        self,
+        *,
+        predictions: Any = None,
+        classes: Any = None,
+        confidence: Any = None,
+        values: Any = None,
+        inputs: Any = None,
+        framework: str | None = None,
+    ) -> None:
+        """Do what `result` does on behalf of a library: fills only what ``result`` does not say."""
+        with guard("prediction.observe"):
+            self.framework = self.framework or framework
+            self._observed = self._result(predictions, classes, confidence, values, inputs, None, None)
+
+    def outcome(self) -> Result | None:
+        """Return what is known of inputs and outputs: what the application said, completed by what libraries saw."""
+        if self.result_ is None:
+            return self._observed
+        if self._observed is not None:
+            self.result_.fill(self._observed)
+            self._observed = None
+        return self.result_
+
+    def _result(  # noqa: PLR0917 - the same seven as result(), which takes them by name
+        self,
+        predictions: Any,
+        classes: Any,
+        confidence: Any,
+        numbers: Any,
+        inputs: Any,
+        business_value: Any,
+        unit: str | None,
+    ) -> Result:
+        result = Result()
+        given = next((x for x in (predictions, classes, confidence, numbers, inputs) if x is not None), None)
+        result.rows = None if given is None else values.rows_of(given)
+        if business_value is not None:
+            result.business_value = self._keep("business_value", business_value, values.numbers(business_value))
+            result.business_unit = unit
+        if self.sink.capture == "none":
+            return result
+        if predictions is not None:
+            result.shape, result.dtype = values.shape_of(predictions), values.dtype_of(predictions)
+            if classes is None and numbers is None:
+                classes, numbers = _classes_or_values(predictions)
+        if classes is not None:
+            result.classes = self._keep("class", classes, values.labels(classes))
+        if confidence is not None:
+            result.confidence = self._keep("confidence", confidence, values.row_maximum(confidence))
+        if numbers is not None:
+            result.values = self._keep("value", numbers, values.numbers(numbers))
+        if inputs is not None:
+            result.input_shape, result.input_dtype = values.shape_of(inputs), values.dtype_of(inputs)
+            result.missing = values.missing_in(inputs)
+        if self.sink.capture == "payload":
+            result.input_payload = None if inputs is None else values.payload(inputs)
+            result.output_payload = None if predictions is None else values.payload(predictions)
+        return result
+
+    def _keep(self, what: str, given: Any, kept: Any) -> Any:
+        if kept is None:
+            self.sink.drop(what, "unreadable", values.rows_of(given))
+        return kept
+
+
+class NoStage:
+    """A stage while otelml is off: does nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+
+NO_STAGE = NoStage()
+
+
+class NoPrediction(NoStage):
+    """A prediction while otelml is off: has an id, takes results, records nothing."""
+
+    __slots__ = ("_id", "request_id")
+    stage_open = False
+
+    def __init__(self, request_id: str | None = None, prediction_id: str | None = None) -> None:
+        self.request_id = request_id
+        self._id = prediction_id
+
+    @property
+    def id(self) -> str:
+        """Id of this prediction, as with otelml on."""
+        if self._id is None:
+            self._id = context.new_id()
+        return self._id
+
+    def stage(self, name: str) -> NoStage:  # noqa: ARG002 - the same signature as Prediction
+        """Return a stage that does nothing."""
+        return NO_STAGE
+
+    def result(self, **_: Any) -> None:
+        """Take a result and forget it."""
+
+    observe = result
+
+    def begin(self, *, attach: bool = True) -> Self:  # noqa: ARG002 - the same signature as Prediction
+        """Do nothing."""
+        return self
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Do nothing."""
+
+    def item(self) -> None:
+        """Do nothing."""
+
+    def attached(self) -> NoStage:
+        """Return a context manager that does nothing."""
+        return NO_STAGE
+
+
+class _Attached:
+    __slots__ = ("_prediction", "_token")
+
+    def __init__(self, prediction: Prediction) -> None:
+        self._prediction = prediction
+
+    def __enter__(self) -> None:
+        prediction = self._prediction
+        self._token = _sdk.attach(_sdk.with_span(_sdk.get_current(), prediction.span, KEY, prediction))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        _sdk.detach(self._token)
+
+
+def _classes_or_values(predictions: Any) -> tuple[Any, Any]:
+    """Sort a model's output into (classes, values): floats are values, labels of any other kind are classes."""
+    if isinstance(predictions, float):
+        return None, predictions
+    dtype = getattr(predictions, "dtype", None)
+    kind = getattr(dtype, "kind", "")
+    if kind == "f":
+        return None, predictions if len(values.shape_of(predictions) or ()) <= 1 else None
+    if (
+        isinstance(predictions, (list, tuple))
+        and predictions
+        and isinstance(predictions[0], (float, list, tuple, dict))
+    ):
+        return None, predictions if isinstance(predictions[0], float) else None
+    if isinstance(predictions, dict) or len(values.shape_of(predictions) or ()) > 1:
+        return None, None
+    return predictions, None
+
+
+def current() -> Prediction | None:
+    """Return the prediction that is open in this context, or None."""
+    found = _sdk.get_current().get(KEY)
+    return found if isinstance(found, Prediction) and not found.end else None
+
+
+def _current_id() -> str | None:
+    found = current()
+    return None if found is None else found.id
+
+
+context.set_prediction_lookup(_current_id)

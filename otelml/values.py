@@ -1,0 +1,146 @@
+"""What is kept of a prediction's inputs and outputs: copies of numbers and labels, shapes, counts. Never the objects.
+
+Everything here runs on the caller's thread, so each function looks at plain scalars first.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = float | NDArray[np.float64]
+Labels = str | int | float | bool | NDArray[Any]
+
+_SCALARS = (str, bytes, bool, int, float, np.generic)
+_NUMERIC_KINDS = "fiub"
+_MATRIX = 2
+MAX_PAYLOAD = 4096
+
+
+def numbers(value: Any) -> Numbers | None:
+    """Return ``value`` as a float, or as a float64 array of shape (n,) that is a copy; None where it holds no numbers.
+
+    None inside a list becomes NaN. Accepts scalars, sequences, arrays, series and anything with ``__array__``.
+    """
+    if type(value) is float:
+        return value
+    if isinstance(value, (bool, int, float, np.generic)):
+        return _scalar(value)
+    if value is None or isinstance(value, (str, bytes)):
+        return None
+    try:
+        array = np.array(array_of(value), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return array.ravel()
+
+
+def row_maximum(value: Any) -> Numbers | None:
+    """Return ``value`` as `numbers` does, but the largest of each row where it is two-dimensional."""
+    if isinstance(value, (float, int, np.generic)):
+        return numbers(value)
+    try:
+        array = np.asarray(array_of(value))
+        if array.ndim != _MATRIX or array.dtype.kind not in _NUMERIC_KINDS or not array.shape[1]:
+            return numbers(array)
+        return np.array(array.max(axis=1), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def labels(value: Any) -> Labels | None:
+    """Return ``value`` as one label, or as an array of labels of shape (n,) that is a copy; None for anything else."""
+    if isinstance(value, np.generic):
+        return value.item()  # type: ignore[no-any-return]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, (str, bool, int, float)):
+        return value
+    if value is None:
+        return None
+    try:
+        array = np.array(array_of(value))
+    except (TypeError, ValueError):
+        return None
+    return array.ravel() if array.ndim == 1 or (array.ndim == _MATRIX and array.shape[1] == 1) else None
+
+
+def array_of(value: Any) -> Any:
+    """Return an array view of ``value`` where it has a cheap one, else ``value`` itself.
+
+    A tensor that is not in host memory is refused (TypeError): copying it would wait for the device.
+    """
+    device = getattr(value, "device", None)
+    if device is not None and str(getattr(device, "type", device)) not in {"cpu", "None"}:
+        raise TypeError("not in host memory")
+    if hasattr(value, "detach"):
+        value = value.detach()
+    to_numpy = getattr(value, "to_numpy", None)
+    return to_numpy() if to_numpy is not None else value
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """Return the shape of an array, frame or sequence; None for a scalar."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        try:
+            return tuple(int(n) for n in shape) or None
+        except (TypeError, ValueError):
+            return None
+    return (len(value),) if isinstance(value, (list, tuple)) else None
+
+
+def dtype_of(value: Any) -> str | None:
+    """Return the data type of an array or the class of a frame or sequence."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is not None:
+        return str(dtype)[:64]
+    return type(value).__name__[:64]
+
+
+def rows_of(value: Any) -> int:
+    """Return the number of rows: the length of the first axis, 1 for a scalar."""
+    if value is None or isinstance(value, _SCALARS):
+        return 1
+    shape = shape_of(value)
+    return shape[0] if shape else 1
+
+
+def missing_in(value: Any) -> int:
+    """Return how many values are NaN or None."""
+    if isinstance(value, np.ndarray):
+        kind = value.dtype.kind
+        if kind == "f":
+            return int(np.isnan(value).sum())
+        return _missing_objects(value.ravel().tolist()) if kind == "O" else 0
+    if isinstance(value, dict):
+        return _missing_objects(value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(
+            _missing_objects(row) if isinstance(row, (list, tuple)) else _missing_objects((row,)) for row in value
+        )
+    for name in ("isna", "null_count"):  # pandas, polars
+        method = getattr(value, name, None)
+        if method is not None:
+            return int(np.asarray(method()).sum())
+    return 0
+
+
+def payload(value: Any) -> str:
+    """Return the text of ``value``, at most 4,096 characters; only called with ``OTELML_CAPTURE=payload``."""
+    text = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    return text if len(text) <= MAX_PAYLOAD else text[: MAX_PAYLOAD - 1] + "…"
+
+
+def _scalar(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _missing_objects(row: Any) -> int:
+    return sum(1 for x in row if x is None or (isinstance(x, (float, np.floating)) and math.isnan(x)))

@@ -1,0 +1,211 @@
+"""Queues between the application and exporters: exact counts, deadlines, forks."""
+
+import logging
+import os
+import threading
+import time
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from otelml.export import BatchQueue, Outage
+
+
+class Sink:
+    """An exporter that keeps what it gets; ``behave`` runs first and may block or raise."""
+
+    def __init__(self, behave=lambda batch: SpanExportResult.SUCCESS):
+        self.items, self.batches, self.behave, self.stopped = [], [], behave, threading.Event()
+
+    def export(self, batch):
+        result = self.behave(batch)
+        if result is SpanExportResult.SUCCESS:
+            self.items += batch
+            self.batches.append(len(batch))
+        return result
+
+    def shutdown(self):
+        self.stopped.set()
+
+
+class Drops:
+    def __init__(self):
+        self.counts = {}
+
+    def __call__(self, what, where, n):
+        self.counts[what, where] = self.counts.get((what, where), 0) + n
+
+
+@pytest.fixture
+def queue():
+    """Make queues and close them at the end."""
+    made = []
+
+    def make(sink, drops=None, **options):
+        made.append(BatchQueue("span", lambda: sink, drops or Drops(), Outage(), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.shutdown(0.5)
+
+
+def test_every_item_arrives_in_order_and_in_batches(queue):
+    """Items of one thread are exported in order, no batch is larger than asked for, and a flush waits for all."""
+    sink = Sink()
+    q = queue(sink, batch=10, delay=60.0)
+    assert all(q.put(i) for i in range(95))
+    assert q.force_flush(5.0)
+    assert sink.items == list(range(95))
+    assert max(sink.batches) <= 10
+
+
+def test_a_full_batch_wakes_the_worker_before_the_delay(queue):
+    """With a delay of a minute, a full batch is exported at once."""
+    sink = Sink()
+    q = queue(sink, batch=4, delay=60.0)
+    for i in range(4):
+        q.put(i)
+    deadline = time.monotonic() + 5
+    while len(sink.items) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sink.items == [0, 1, 2, 3]
+
+
+def test_a_full_queue_drops_the_newest_and_counts_it(queue):
+    """While the exporter is stuck, what does not fit is dropped and counted; the older items arrive."""
+    release, entered = threading.Event(), threading.Event()
+
+    def block(_):
+        entered.set()
+        release.wait(10)
+        return SpanExportResult.SUCCESS
+
+    sink, drops = Sink(block), Drops()
+    q = queue(sink, drops, capacity=5, batch=1, delay=60.0)
+    q.put("first")
+    assert entered.wait(5)
+    kept = [q.put(i) for i in range(8)]
+    assert kept == [True] * 5 + [False] * 3
+    assert drops.counts == {("span", "queue"): 3}
+    release.set()
+    assert q.force_flush(5.0)
+    assert sink.items == ["first", 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("how", ["returns failure", "raises"])
+def test_a_failed_export_is_counted_and_flush_says_so(queue, how):
+    """A failure, returned or raised, loses its batch, is counted exactly, and the next export works."""
+    broken = [True]
+
+    def behave(_):
+        if not broken[0]:
+            return SpanExportResult.SUCCESS
+        if how == "raises":
+            raise ConnectionError("down")
+        return SpanExportResult.FAILURE
+
+    sink, drops = Sink(behave), Drops()
+    q = queue(sink, drops, batch=10, delay=60.0)
+    for i in range(3):
+        q.put(i)
+    assert not q.force_flush(5.0)
+    assert drops.counts == {("span", "export"): 3}
+    broken[0] = False
+    q.put("later")
+    assert q.force_flush(5.0)
+    assert sink.items == ["later"]
+
+
+def test_shutdown_keeps_its_deadline_with_a_silent_endpoint(queue):
+    """An exporter that never returns holds up neither flush nor shutdown, and everything lost is counted once."""
+    release = threading.Event()
+
+    def hang(_):
+        release.wait(30)
+        return SpanExportResult.FAILURE
+
+    sink, drops = Sink(hang), Drops()
+    q = queue(sink, drops, batch=2, delay=0.01)
+    for i in range(7):
+        q.put(i)
+    started = time.monotonic()
+    assert not q.force_flush(0.2)
+    assert not q.shutdown(0.3)
+    assert time.monotonic() - started < 1.5
+    assert sink.stopped.is_set()
+    assert q.put("late") is False
+    release.set()
+    time.sleep(0.2)
+    assert sum(drops.counts.values()) == 8
+    assert drops.counts["span", "shutdown"] >= 6
+
+
+def test_counts_are_exact_under_threads(queue):
+    """Exported plus dropped is what eight threads put, whatever the exporter does."""
+    calls = [0]
+
+    def sometimes(_):
+        calls[0] += 1
+        return SpanExportResult.FAILURE if calls[0] % 3 == 0 else SpanExportResult.SUCCESS
+
+    sink, drops = Sink(sometimes), Drops()
+    q = queue(sink, drops, capacity=500, batch=50, delay=0.005)
+    lock = threading.Lock()
+    original = drops.__call__
+    q._on_drop = lambda *drop: [lock.acquire(), original(*drop), lock.release()]
+    threads = [threading.Thread(target=lambda: [q.put(i) for i in range(2000)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    q.shutdown(5.0)
+    assert len(sink.items) + sum(drops.counts.values()) == 16_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_starts_empty_with_its_own_exporter(tmp_path):
+    """The child exports its own items, through an exporter it made itself; the parent's items are not sent twice."""
+    made = []
+
+    class FileSink(Sink):
+        def export(self, batch):
+            (tmp_path / f"{os.getpid()}-{len(made)}").write_text(",".join(map(str, batch)))
+            return SpanExportResult.SUCCESS
+
+    def make():
+        made.append(FileSink())
+        return made[-1]
+
+    q = BatchQueue("span", make, Drops(), Outage(), delay=60.0)
+    q.put("parent")
+    pid = os.fork()
+    if pid == 0:
+        q.put("child")
+        os._exit(0 if q.force_flush(5.0) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert q.shutdown(5.0)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        f"{pid}-2": "child",
+        f"{os.getpid()}-1": "parent",
+    }
+
+
+def test_an_outage_is_said_once(caplog):
+    """Ten failures of two signals give one warning with the reason; recovery and a new failure soon after give none."""
+    now = [0.0]
+    outage = Outage(clock=lambda: now[0])
+    with caplog.at_level(logging.INFO, "otelml"):
+        for _ in range(5):
+            outage.failed("span", "connection refused")
+            outage.failed("log", "connection refused")
+        outage.worked("span")
+        outage.worked("log")
+        outage.failed("span", "again")
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+    assert "span: connection refused" in caplog.records[0].getMessage()
+    outage.worked("span")
+    now[0] = 1000.0
+    with caplog.at_level(logging.WARNING, "otelml"):
+        outage.failed("span", "later")
+    assert "span: later" in caplog.records[-1].getMessage()
