@@ -16,7 +16,6 @@ from contextvars import ContextVar, Token
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import opentelemetry.context as otel_context
 from opentelemetry import metrics, trace
 from opentelemetry.context.context import Context
@@ -26,10 +25,15 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
 
+from otelml._lazy import LazyModule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    np = LazyModule("numpy")
 
 try:
     from opentelemetry.sdk.metrics._internal.aggregation import (
@@ -136,7 +140,7 @@ class _BatchAggregation(_ExplicitBucketHistogramAggregation):
 
 
 class BatchHistogram(ExplicitBucketHistogramAggregation):
-    """Aggregation for a View over our histograms: explicit buckets, the instrument's own by default, that take batches."""
+    """Aggregation for a View on our histograms: explicit buckets, by default the instrument's own; takes batches."""
 
     def _create_aggregation(
         self, instrument: Any, attributes: Any, reservoir_factory: Any, start_time_unix_nano: int

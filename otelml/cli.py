@@ -200,7 +200,6 @@ def _demo(arguments: list[str]) -> int:
 
 
 def _version(_: argparse.Namespace) -> int:
-    print(
-        f"otelml {version('otelml')} (opentelemetry-sdk {version('opentelemetry-sdk')}, Python {sys.version.split()[0]})"
-    )
+    sdk, python = version("opentelemetry-sdk"), sys.version.split()[0]
+    print(f"otelml {version('otelml')} (opentelemetry-sdk {sdk}, Python {python})")
     return OK

@@ -5,10 +5,10 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
 from otelml import _labels, _sdk, context, semconv
+from otelml._lazy import is_numpy
 from otelml.prediction import NANO
 
 if TYPE_CHECKING:
@@ -137,13 +137,13 @@ def with_ids(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _clean_value(value: Any) -> Any:
-    if isinstance(value, np.generic):
+    if is_numpy(value, "generic"):
         value = value.item()
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
     if value is None or isinstance(value, _PLAIN):
         return value
-    if isinstance(value, np.ndarray):
+    if is_numpy(value, "ndarray"):
         value = value.ravel()[:MAX_ITEMS].tolist()
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_clean_value(x) for x in list(value)[:MAX_ITEMS]]
@@ -154,10 +154,12 @@ def _clean_value(value: Any) -> Any:
 
 def _number(kept: Any) -> float | None:
     """Return the number of a one-row result; arrays of several rows are for the histograms."""
-    return float(kept if isinstance(kept, float) else kept[0]) if kept is not None and np.size(kept) == 1 else None
+    if kept is None or isinstance(kept, float):
+        return kept
+    return float(kept[0]) if kept.size == 1 else None
 
 
 def _label(kept: Any) -> str | None:
-    if kept is None or np.size(kept) != 1:
-        return None
-    return _labels.bounded(semconv.PREDICTION_CLASS, kept.tolist()[0] if isinstance(kept, np.ndarray) else kept)
+    if is_numpy(kept, "ndarray"):
+        kept = kept.tolist()[0] if kept.size == 1 else None
+    return None if kept is None else _labels.bounded(semconv.PREDICTION_CLASS, kept)

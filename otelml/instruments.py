@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from opentelemetry import metrics, trace
 
 from otelml import _labels, _sdk, semconv
+from otelml._lazy import LazyModule, is_numpy
 from otelml.prediction import NANO, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from opentelemetry.util.types import Attributes
 
     from otelml.prediction import Prediction, Series
-
+else:
+    np = LazyModule("numpy")
 
 _Spans = list[trace.Span | None]
 
@@ -180,7 +182,7 @@ class _Rows:
         if p.error is not None:
             return
         classes = result.classes
-        if isinstance(classes, np.ndarray):
+        if is_numpy(classes, "ndarray"):
             self._add_by_class(result, classes, span)
             return
         label = None if classes is None else _labels.bounded(semconv.PREDICTION_CLASS, classes)

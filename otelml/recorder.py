@@ -12,19 +12,22 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from otelml import _labels, semconv
 from otelml._guard import guard
+from otelml._lazy import LazyModule
 from otelml.events import describe
 from otelml.prediction import Series
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from otelml._drops import Drops
     from otelml.events import Events
     from otelml.instruments import Instruments
     from otelml.prediction import Prediction
     from otelml.spans import ChosenSpans, Spans
+else:
+    np = LazyModule("numpy")
 
 MAX_SERIES = 1000
 MAX_PENDING_ROWS = 2_000_000
@@ -139,6 +142,8 @@ class Recorder:
 
     def _run(self) -> None:
         wake = self._wake
+        with guard("recorder.numpy"):
+            np.array(())  # imports numpy here, so that no application thread has to
         while not self._stopped and wake is self._wake:
             wake.wait(self._interval)
             wake.clear()

@@ -6,9 +6,8 @@ import inspect
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-import numpy as np
-
 from otelml import api
+from otelml._lazy import is_numpy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from otelml.prediction import NoPrediction, Prediction
 
 F = TypeVar("F", bound="Callable[..., Any]")
-_SCALARS = (str, bool, int, float, np.generic)
+_SCALARS = (str, bool, int, float)
 
 
 @overload
@@ -56,7 +55,7 @@ def _function(target: Callable[..., Any], start: Callable[[], Prediction | NoPre
     def call(*args: Any, **kwargs: Any) -> Any:
         with start() as p:
             returned = target(*args, **kwargs)
-            if isinstance(returned, _SCALARS):
+            if isinstance(returned, _SCALARS) or is_numpy(returned, "generic"):
                 p.observe(predictions=returned)
         return returned
 
@@ -68,7 +67,7 @@ def _coroutine(target: Callable[..., Any], start: Callable[[], Prediction | NoPr
     async def call(*args: Any, **kwargs: Any) -> Any:
         async with start() as p:
             returned = await target(*args, **kwargs)
-            if isinstance(returned, _SCALARS):
+            if isinstance(returned, _SCALARS) or is_numpy(returned, "generic"):
                 p.observe(predictions=returned)
         return returned
 

@@ -6,15 +6,19 @@ Everything here runs on the caller's thread, so each function looks at plain sca
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from otelml._lazy import LazyModule, is_numpy
 
-Numbers = float | NDArray[np.float64]
-Labels = str | int | float | bool | NDArray[Any]
+if TYPE_CHECKING:
+    import numpy as np
 
-_SCALARS = (str, bytes, bool, int, float, np.generic)
+    Numbers = float | NDArray[np.float64]
+    Labels = str | int | float | bool | NDArray[Any]
+else:
+    np = LazyModule("numpy")
+
+_SCALARS = (str, bytes, bool, int, float)
 _NUMERIC_KINDS = "fiub"
 _MATRIX = 2
 MAX_PAYLOAD = 4096
@@ -27,7 +31,7 @@ def numbers(value: Any) -> Numbers | None:
     """
     if type(value) is float:
         return value
-    if isinstance(value, (bool, int, float, np.generic)):
+    if isinstance(value, (bool, int, float)) or is_numpy(value, "generic"):
         return _scalar(value)
     if value is None or isinstance(value, (str, bytes)):
         return None
@@ -40,7 +44,7 @@ def numbers(value: Any) -> Numbers | None:
 
 def row_maximum(value: Any) -> Numbers | None:
     """Return ``value`` as `numbers` does, but the largest of each row where it is two-dimensional."""
-    if isinstance(value, (float, int, np.generic)):
+    if isinstance(value, (float, int)) or is_numpy(value, "generic"):
         return numbers(value)
     try:
         array = np.asarray(array_of(value))
@@ -53,7 +57,7 @@ def row_maximum(value: Any) -> Numbers | None:
 
 def labels(value: Any) -> Labels | None:
     """Return ``value`` as one label, or as an array of labels of shape (n,) that is a copy; None for anything else."""
-    if isinstance(value, np.generic):
+    if is_numpy(value, "generic"):
         return value.item()  # type: ignore[no-any-return]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
@@ -103,7 +107,7 @@ def dtype_of(value: Any) -> str | None:
 
 def rows_of(value: Any) -> int:
     """Return the number of rows: the length of the first axis, 1 for a scalar."""
-    if value is None or isinstance(value, _SCALARS):
+    if value is None or isinstance(value, _SCALARS) or is_numpy(value, "generic"):
         return 1
     shape = shape_of(value)
     return shape[0] if shape else 1
@@ -111,7 +115,7 @@ def rows_of(value: Any) -> int:
 
 def missing_in(value: Any) -> int:
     """Return how many values are NaN or None."""
-    if isinstance(value, np.ndarray):
+    if is_numpy(value, "ndarray"):
         kind = value.dtype.kind
         if kind == "f":
             return int(np.isnan(value).sum())
@@ -131,7 +135,7 @@ def missing_in(value: Any) -> int:
 
 def payload(value: Any) -> str:
     """Return the text of ``value``, at most 4,096 characters; only called with ``OTELML_CAPTURE=payload``."""
-    text = repr(value.tolist() if isinstance(value, np.ndarray) else value)
+    text = repr(value.tolist() if is_numpy(value, "ndarray") else value)
     return text if len(text) <= MAX_PAYLOAD else text[: MAX_PAYLOAD - 1] + "…"
 
 
@@ -143,4 +147,4 @@ def _scalar(value: Any) -> float | None:
 
 
 def _missing_objects(row: Any) -> int:
-    return sum(1 for x in row if x is None or (isinstance(x, (float, np.floating)) and math.isnan(x)))
+    return sum(1 for x in row if x is None or ((isinstance(x, float) or is_numpy(x, "floating")) and math.isnan(x)))

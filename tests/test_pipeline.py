@@ -268,8 +268,8 @@ def test_only_the_configured_exporter_is_imported():
     done = run(
         """
         import sys, warnings
-        before = list(warnings.filters)
         from otelml import config, pipeline
+        before = list(warnings.filters)
         built = pipeline.build(config.load())
         heavy = ("grpc", "prometheus_client", "yaml", "sklearn", "pynvml")
         print([name for name in heavy if name in sys.modules], [f for f in warnings.filters if f not in before])

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otelml import api
+from otelml import api, runtime
 from otelml._guard import guard, guarded
 from otelml.integrations._sklearn_outputs import facts
 
@@ -57,7 +57,9 @@ class Call:
 
     __slots__ = ("final", "method", "prediction", "stage", "transforms", "waiting")
 
-    def __init__(self, prediction: api.Prediction | None, method: str, final: object, *, transforms: bool) -> None:
+    def __init__(
+        self, prediction: api.Prediction | api.NoPrediction | None, method: str, final: object, *, transforms: bool
+    ) -> None:
         self.prediction = prediction
         self.method = method
         self.final = final
@@ -115,7 +117,7 @@ def measured(original: Callable[..., Any], method: str) -> Callable[..., Any]:
 
     @wraps(original)
     def call_measured(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not switch.on:
+        if runtime.active is None or not switch.on:
             return original(self, *args, **kwargs)
         call = outer.get()
         if call is None:
@@ -144,8 +146,14 @@ def serve(original: Callable[..., Any], method: str, model: Any, args: tuple[Any
     current = api.current_prediction()
     if current is not None:
         return _run(Call(current, method, final, transforms=transforms), original, model, args, kwargs)
-    name = switch.model_name or type(final).__name__
-    with api.prediction(name, switch.model_version, operation=method, framework=FRAMEWORK) as prediction:
+    started = api.prediction(
+        switch.model_name,
+        switch.model_version,
+        operation=method,
+        framework=FRAMEWORK,
+        fallback=type(final).__name__,
+    )
+    with started as prediction:
         return _run(Call(prediction, method, final, transforms=transforms), original, model, args, kwargs)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -31,16 +32,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("otelml")
 
-EXCLUDED_URLS = (
-    r"/healthz?/?$",
-    r"/livez?/?$",
-    r"/readyz?/?$",
-    r"/startupz/?$",
-    r"/metrics/?$",
-    r"/ping/?$",
-)
+EXCLUDED_URLS = ("/health", "/healthz", "/live", "/livez", "/ready", "/readyz", "/startupz", "/ping", "/metrics")
 """Paths without a span or a duration: they are asked every few seconds and say nothing about predictions."""
 
+_PLAIN_PATH = re.compile(r"/[\w./-]*")
 _EXCLUDED_VARIABLES = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
 _MARK = "otelml.request_id"
 _HEADER = context.HEADER.lower().encode()
@@ -52,12 +47,15 @@ _LEFT_BY_UPSTREAM = (_INSTRUMENTED, "build_middleware_stack")
 class OtelmlFastAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # untyped
     """Switches FastAPI on and off.
 
-    ``instrument()`` takes three keyword arguments.
+    ``instrument()`` takes four keyword arguments.
 
     Args:
-        excluded_urls: Regular expressions of paths to leave out; ``EXCLUDED_URLS`` when None.
+        excluded_urls: Paths to leave out (``/health`` is also ``/api/health/``), or regular expressions;
+            ``EXCLUDED_URLS`` when None.
         tracer_provider: Where spans go; the global provider when None.
         meter_provider: Where HTTP metrics go; the global provider when None.
+        on_shutdown: Called without arguments when an application has shut down, before the server hears of it: a
+            server that ends itself by a signal never runs exit handlers, so this is the last chance to send.
     """
 
     _patch: _Patch | None = None
@@ -90,11 +88,13 @@ class _Patch:
         excluded_urls: Collection[str] | None = None,
         tracer_provider: Any = None,
         meter_provider: Any = None,
+        on_shutdown: Callable[[], object] | None = None,
         **_: Any,
     ) -> None:
+        self.on_shutdown = on_shutdown
         patterns = EXCLUDED_URLS if excluded_urls is None else excluded_urls
         self.defaults: dict[str, Any] = {
-            "excluded_urls": ",".join((*patterns, *_excluded_by_environment())),
+            "excluded_urls": ",".join((*map(_pattern, patterns), *_excluded_by_environment())),
             "exclude_spans": ["send", "receive"],
             "tracer_provider": PrivateTracerProvider(tracer_provider),
             "meter_provider": meter_provider,
@@ -160,6 +160,17 @@ class _Patch:
         self.instrument_app_privately(app)
         app.middleware_stack = None
 
+    def ending(self, send: Send) -> Send:
+        """Return ``send`` that calls ``on_shutdown`` before the server learns that the application has ended."""
+
+        async def send_and_end(message: Message) -> None:
+            if self.on_shutdown is not None and message["type"].startswith("lifespan.shutdown."):
+                with guard("integrations.fastapi.shutdown"):
+                    self.on_shutdown()
+            await send(message)
+
+        return send_and_end
+
     def wrapped(self, call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         """Return ``FastAPI.__call__`` with the request id around it."""
 
@@ -168,6 +179,8 @@ class _Patch:
                 return await call(app, scope, receive, send)
             with guard("integrations.fastapi"):
                 self.ensure(app)
+            if scope["type"] == "lifespan":
+                return await call(app, scope, receive, self.ending(send))
             if scope["type"] not in ("http", "websocket"):
                 return await call(app, scope, receive, send)
             with context.with_request_id(_incoming(scope)) as request_id:
@@ -175,6 +188,10 @@ class _Patch:
                 return await call(app, scope, receive, _echoing(send, request_id.encode()))
 
         return __call__
+
+
+def _pattern(path: str) -> str:
+    return f"{re.escape(path)}/?$" if _PLAIN_PATH.fullmatch(path) else path
 
 
 def _excluded_by_environment() -> Iterator[str]:

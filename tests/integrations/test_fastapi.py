@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import fastapi
@@ -306,6 +306,70 @@ def test_a_remote_parent_and_a_child_nest(telemetry, instrumentor):
     assert (child.name, child.parent.span_id) == ("predict", server.context.span_id)
     assert f"{server.parent.span_id:016x}" == "b" * 16
     assert isinstance(server.context.trace_id, int)
+
+
+def test_the_end_of_an_application_is_told_before_the_server_ends(telemetry):
+    """``on_shutdown`` runs once, after the last span and the application's own shutdown, on a graceful end."""
+    order = []
+
+    @asynccontextmanager
+    async def lifespan(_):
+        yield
+        order.append("application")
+
+    app = FastAPI(lifespan=lifespan)
+    app.get("/")(lambda: 1)
+    one = OtelmlFastAPIInstrumentor()
+    one.instrument(
+        tracer_provider=telemetry.tracers, on_shutdown=lambda: order.append(len(telemetry.spans.get_finished_spans()))
+    )
+    try:
+        with served(app) as url:
+            get(url)
+    finally:
+        one.uninstrument()
+    assert order == ["application", 1]
+
+
+@pytest.mark.parametrize(("path", "spans"), [("/health", 0), ("/api/health/", 0), ("/healthcare", 1), ("/x-health", 1)])
+def test_plain_paths_are_excluded_whole(telemetry, path, spans):
+    """``/health`` leaves out that path, under a prefix too, and not whatever begins like it."""
+    app = FastAPI()
+    app.get("/{rest:path}")(lambda rest: rest)
+    one = OtelmlFastAPIInstrumentor()
+    one.instrument(tracer_provider=telemetry.tracers, excluded_urls=("/health", "/nothing"))
+    try:
+        with served(app) as url:
+            assert get(url + path).status_code == 200
+    finally:
+        one.uninstrument()
+    assert len(telemetry.finished()) == spans
+
+
+def test_a_websocket_gets_its_id_and_a_span(telemetry, instrumentor):
+    """The handshake's id is current in the endpoint and sent back; the ASGI calls are made by hand."""
+    app, sent, seen = FastAPI(), [], []
+
+    @app.websocket("/live/{flight}")
+    async def live(socket: fastapi.WebSocket):
+        seen.append(context.request_id())
+        await socket.accept()
+        await socket.close()
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": f"/live/{CANARY}", "raw_path": b"", "query_string": CANARY.encode(),
+             "headers": [(b"x-request-id", b"r-1")], "root_path": "", "scheme": "ws", "client": ("::1", 1),
+             "server": ("localhost", 80), "subprotocols": [], "http_version": "1.1"}  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    assert seen == ["r-1"]
+    assert (b"x-request-id", b"r-1") in sent[0]["headers"]
+    assert [span.name for span in telemetry.finished()] == ["/live/{flight}"]
+    assert CANARY not in telemetry.everything()
 
 
 def test_concurrent_requests_keep_their_own_ids(instrumentor):
