@@ -78,6 +78,14 @@ def with_span(context: Context, span: trace.Span, key: str, value: object) -> Co
     return Context({**context, _SPAN_KEY: span, key: value})
 
 
+def span_in(context: Context) -> trace.Span:
+    """Return the current span of ``context``, or the invalid span."""
+    if _SPAN_KEY is None:
+        return trace.get_current_span(context)
+    found = context.get(_SPAN_KEY)
+    return found if isinstance(found, trace.Span) else trace.INVALID_SPAN
+
+
 def only_span(span: trace.Span) -> Context:
     """Return a context that holds nothing but the span: what an exemplar or a log record is correlated by."""
     return trace.set_span_in_context(span, Context()) if _SPAN_KEY is None else Context({_SPAN_KEY: span})

@@ -18,8 +18,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from opentelemetry.context import Context
-from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.context import Context, attach, set_value
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.resources import Resource
@@ -253,12 +252,13 @@ class BatchQueue(Generic[T]):
 
     def _work(self) -> None:
         _exporting.active = True
-        with suppress_instrumentation():
-            while not self._closed or self._items:
-                request = self._next_request()
-                ok = self._export_waiting()
-                if request is not None:
-                    request.finish(ok=ok and self.failures == request.failures)
+        # The instrumentations' own switch, by its public name: exports are not traced.
+        attach(set_value("suppress_instrumentation", True))  # noqa: FBT003 - the API's signature
+        while not self._closed or self._items:
+            request = self._next_request()
+            ok = self._export_waiting()
+            if request is not None:
+                request.finish(ok=ok and self.failures == request.failures)
 
     def _next_request(self) -> Flush | None:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import metrics, trace
 
 from otelml import _labels, _sdk, semconv
-from otelml._lazy import LazyModule, is_numpy
+from otelml._lazy import LazyModule
 from otelml.prediction import NANO, Result
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ class _Rows:
         if p.error is not None:
             return
         classes = result.classes
-        if is_numpy(classes, "ndarray"):
+        if classes is not None and not isinstance(classes, (str, float, int)):
             self._add_by_class(result, classes, span)
             return
         label = None if classes is None else _labels.bounded(semconv.PREDICTION_CLASS, classes)

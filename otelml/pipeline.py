@@ -191,9 +191,7 @@ class _Builder:
 
     def _traces(self, resource: Resource) -> None:
         config = self.config
-        provider = TracerProvider(
-            exporters.sampler(config), resource, shutdown_on_exit=False, id_generator=self.ids
-        )
+        provider = TracerProvider(exporters.sampler(config), resource, shutdown_on_exit=False, id_generator=self.ids)
         self.pipeline.tracer_provider = provider
         for name in config.traces_exporter:
             queue = self._queue("span", name, (config.span_queue, config.span_batch, config.span_delay))

@@ -116,8 +116,7 @@ class Stage:
             if prediction.sampled:
                 current = _sdk.get_current()
                 parent = prediction.parent_of_stage(current)
-                spans = prediction.sink.spans
-                self.span = spans.child(self.name, parent, current, prediction.wall_at(self.start))
+                self.span = prediction.spans.child(self.name, parent, current, prediction.wall_at(self.start))
                 if attach:
                     self._token = _sdk.attach(_sdk.with_span(current, self.span, KEY, prediction))
         return self
@@ -157,7 +156,7 @@ class Prediction:
     __slots__ = (
         *("_given", "_id", "_observed", "_token", "_wall", "end", "error", "first_item", "framework", "items"),
         *("open_stages", "operation", "request_id", "result_", "sampled", "series", "sink", "span", "stages", "start"),
-        *("spans_dropped",),
+        *("spans", "spans_dropped"),
     )
 
     def __init__(
@@ -201,7 +200,8 @@ class Prediction:
                 self.request_id = context.new_id()
             series = self.series
             series.active.add(id(self))
-            self.span = self.sink.spans.start(series.span_name, current, series.attributes, self._wall)
+            self.spans = self.sink.spans
+            self.span = self.spans.start(series.span_name, current, series.attributes, self._wall)
             self.sampled = self.span.is_recording()
             if attach:
                 self._token = _sdk.attach(_sdk.with_span(current, self.span, KEY, self))
@@ -276,13 +276,19 @@ class Prediction:
     def parent_of_stage(self, current: Context) -> trace.SpanContext:
         """Return the span a stage belongs under: the current one where it is of this trace, else the prediction's."""
         own = self.span.get_span_context()
-        now = trace.get_current_span(current).get_span_context()
+        span = _sdk.span_in(current)
+        if span is self.span:
+            return own
+        now = span.get_span_context()
         return now if now.trace_id == own.trace_id else own
 
     def stage_ended(self, stage: Stage) -> None:
-        """Move a stage from the open to the ended ones; one that outlives its prediction is counted as dropped."""
-        if stage in self.open_stages:
-            self.open_stages.remove(stage)
+        """Move a stage from the open to the ended ones."""
+        open_stages = self.open_stages
+        if open_stages and open_stages[-1] is stage:
+            open_stages.pop()
+        elif stage in open_stages:
+            open_stages.remove(stage)
         self.stages.append(stage)
 
     def item(self) -> None:

@@ -187,7 +187,7 @@ class Recorder:
         self._events.prediction(p, attributes, at=end)
         if not p.sampled:
             return
-        spans = self._spans.current
+        spans = p.spans
         for stage in p.stages:
             if stage.span is not None:
                 known = {**p.series.attributes, semconv.STAGE: stage.name}

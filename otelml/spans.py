@@ -173,7 +173,7 @@ class DirectSpans:
 
     def start(self, name: str, context: Context, attributes: Mapping[str, AttributeValue], start_ns: int) -> trace.Span:
         """Start a span whose parent is the current span of ``context``."""
-        parent = trace.get_current_span(context).get_span_context()
+        parent = _sdk.span_in(context).get_span_context()
         if parent is INVALID_SPAN_CONTEXT or not parent.is_valid:
             if self._always:
                 ids = self._ids

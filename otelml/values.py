@@ -6,17 +6,18 @@ Everything here runs on the caller's thread, so each function looks at plain sca
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otelml._lazy import LazyModule, is_numpy
 
 if TYPE_CHECKING:
     import numpy as np
-
-    Numbers = float | NDArray[np.float64]
-    Labels = str | int | float | bool | NDArray[Any]
+    from numpy.typing import NDArray
 else:
     np = LazyModule("numpy")
+
+Numbers: TypeAlias = "float | NDArray[np.float64]"
+Labels: TypeAlias = "str | float | NDArray[Any]"
 
 _SCALARS = (str, bytes, bool, int, float)
 _NUMERIC_KINDS = "fiub"

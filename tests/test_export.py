@@ -14,10 +14,11 @@ from otelml.export import BatchQueue, Outage
 class Sink:
     """An exporter that keeps what it gets; ``behave`` runs first and may block or raise."""
 
-    def __init__(self, behave=lambda batch: SpanExportResult.SUCCESS):
+    def __init__(self, behave=lambda _: SpanExportResult.SUCCESS):
         self.items, self.batches, self.behave, self.stopped = [], [], behave, threading.Event()
 
     def export(self, batch):
+        """Do as told; keep the batch when that is success."""
         result = self.behave(batch)
         if result is SpanExportResult.SUCCESS:
             self.items += batch
@@ -25,10 +26,13 @@ class Sink:
         return result
 
     def shutdown(self):
+        """Note that it was asked to give up."""
         self.stopped.set()
 
 
 class Drops:
+    """Counts what is dropped."""
+
     def __init__(self):
         self.counts = {}
 
@@ -170,6 +174,7 @@ def test_a_forked_child_starts_empty_with_its_own_exporter(tmp_path):
 
     class FileSink(Sink):
         def export(self, batch):
+            """Leave a file named by process and exporter."""
             (tmp_path / f"{os.getpid()}-{len(made)}").write_text(",".join(map(str, batch)))
             return SpanExportResult.SUCCESS
 

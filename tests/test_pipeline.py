@@ -47,6 +47,7 @@ class Received:
         self.spans, self.events, self.metrics, self.requests, self.resources = [], [], {}, [], []
 
     def add(self, request):
+        """Take a decoded request apart."""
         for resource in getattr(request, "resource_spans", []):
             self._resource(resource)
             self.spans += [span.name for scope in resource.scope_spans for span in scope.spans]
@@ -94,7 +95,7 @@ def grpc_receiver():
 
     def servicer(base, response):
         class Servicer(base):
-            def Export(self, request, context):
+            def Export(self, request, context):  # noqa: N802 - gRPC calls it so
                 received.requests.append(("grpc", dict(context.invocation_metadata())))
                 received.add(request)
                 return response()
@@ -132,6 +133,7 @@ def run(script, **environ):
 
 
 def check_arrived(received):
+    """Ten of each, events with their trace."""
     assert received.spans == ["work"] * 10
     assert [log.event_name for log in received.events] == ["test.event"] * 10
     assert all(log.trace_id for log in received.events)

@@ -8,14 +8,15 @@ import sys
 import urllib.request
 
 import pytest
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics import Counter, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from otelml import prometheus
 from otelml.errors import ConfigError
 from otelml.prometheus import PrometheusReader, asgi_app, register, wsgi_app
 from otelml.prometheus_names import label_name, metric_name
@@ -58,11 +59,13 @@ def test_label_names():
 
 @pytest.fixture
 def reader():
+    """Make a reader."""
     return PrometheusReader()
 
 
 @pytest.fixture
 def provider(reader):
+    """Make a provider with that reader and a View for exponential histograms."""
     resource = Resource({"service.name": "flights", "service.version": "1"})
     views = [View(instrument_name="exponential", aggregation=ExponentialBucketHistogramAggregation())]
     made = MeterProvider([reader], resource, shutdown_on_exit=False, views=views)
@@ -72,10 +75,12 @@ def provider(reader):
 
 @pytest.fixture
 def meter(provider):
+    """Make a meter."""
     return provider.get_meter("otelml", "1.0")
 
 
 def samples(text, parse=parse_openmetrics):
+    """Parse a page into values by name and labels."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in parse(text)
@@ -166,9 +171,6 @@ def test_exemplars_carry_the_trace(meter, reader):
 
 def test_counts_are_cumulative_beside_a_delta_reader():
     """A delta reader beside it, as for OTLP, takes nothing away from the scrape."""
-    from opentelemetry.sdk.metrics import Counter
-    from opentelemetry.sdk.metrics.export import AggregationTemporality
-
     delta = InMemoryMetricReader({Counter: AggregationTemporality.DELTA})
     reader = PrometheusReader()
     counter = MeterProvider([delta, reader], shutdown_on_exit=False).get_meter("m").create_counter("c")
@@ -182,12 +184,12 @@ def test_server(meter, reader):
     """It answers /metrics in the format asked for, 404 elsewhere, and frees its port on shutdown."""
     meter.create_counter("c").add(1)
     port = reader.serve("127.0.0.1", 0)
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": OPENMETRICS})  # noqa: S310 - loopback
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": OPENMETRICS})
     with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310 - loopback
         assert response.headers["Content-Type"].startswith("application/openmetrics-text")
         assert samples(response.read().decode())["c_total", ()] == 1
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/nothing", timeout=5)  # noqa: S310 - loopback
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/nothing", timeout=5)
     with pytest.raises(ConfigError, match="another port"):
         PrometheusReader().serve("127.0.0.1", port)
     reader.shutdown()
@@ -237,7 +239,5 @@ print("c_total 1.0" in scrape(app), "c_total 1.0" in scrape(early), "c_total 1.0
 
 def test_register_is_what_the_apps_find(provider, reader):
     """The pipeline registers its reader, so that a mounted app adds no second one."""
-    from otelml import prometheus
-
     register(provider, reader)
     assert prometheus._readers[provider] is reader

@@ -368,7 +368,7 @@ def test_a_websocket_gets_its_id_and_a_span(telemetry, instrumentor):
     asyncio.run(app(scope, receive, send))
     assert seen == ["r-1"]
     assert (b"x-request-id", b"r-1") in sent[0]["headers"]
-    assert [span.name for span in telemetry.finished()] == ["/live/{flight}"]
+    assert [span.name for span in telemetry.finished()] == ["HTTP /live/{flight}"]
     assert CANARY not in telemetry.everything()
 
 

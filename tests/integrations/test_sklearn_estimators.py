@@ -17,6 +17,8 @@ from sklearn.utils import all_estimators
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_telemetry import telemetry
+
 from otelml.integrations import _sklearn_calls as calls
 from otelml.integrations.sklearn import SklearnInstrumentor
 
@@ -63,14 +65,6 @@ class OwnClassifier(ClassifierMixin, BaseEstimator):
         return self.inner_.predict(X)
 
 
-@pytest.fixture(autouse=True)
-def uninstrumented():
-    """Leave scikit-learn as it was, also where a test fails."""
-    yield
-    if SklearnInstrumentor().is_instrumented_by_opentelemetry:
-        SklearnInstrumentor().uninstrument()
-
-
 @pytest.fixture
 def every_call_counts(monkeypatch):
     """Treat calls out of scikit-learn's own checks as the application's, or no check would be measured."""
@@ -112,22 +106,23 @@ def raw(value):
     return type(value), repr(value)
 
 
-@pytest.mark.usefixtures("every_call_counts", "live")
-def test_every_estimator_answers_the_same():
+@pytest.mark.usefixtures("every_call_counts")
+def test_every_estimator_answers_the_same(monkeypatch):
     """Type, shape and bytes of each answer, and each refusal, are those of scikit-learn alone, for over 100 models."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         models = list(fitted_estimators())
         alone = [answers(model, data) for _, model, data in models]
-        SklearnInstrumentor().instrument()
-        measured = [answers(model, data) for _, model, data in models]
+        with telemetry(monkeypatch) as seen:
+            measured = [answers(model, data) for _, model, data in models]
+            assert seen.total("ml.requests") == sum(len(found) for found in alone)
     compared = [name for (name, *_), expected in zip(models, alone, strict=True) if expected]
     assert len(compared) > FEWEST_FITTED, compared
     for (name, *_), expected, got in zip(models, alone, measured, strict=True):
         assert {m: raw(v) for m, v in expected.items()} == {m: raw(v) for m, v in got.items()}, name
 
 
-@pytest.mark.usefixtures("every_call_counts", "live")
+@pytest.mark.usefixtures("every_call_counts")
 @pytest.mark.parametrize(
     "model",
     [
@@ -143,13 +138,14 @@ def test_every_estimator_answers_the_same():
     ],
     ids=lambda model: type(model).__name__,
 )
-def test_scikit_learns_own_checks_pass(model):
-    """``check_estimator`` finds with otelml on exactly what it finds without: every call it makes is measured."""
+def test_scikit_learns_own_checks_pass(model, monkeypatch):
+    """``check_estimator`` finds with otelml on exactly what it finds without, while the calls it makes are measured."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         alone = outcomes(model)
-        SklearnInstrumentor().instrument()
-        assert outcomes(model) == alone
+        with telemetry(monkeypatch) as seen:
+            assert outcomes(model) == alone
+            assert seen.total("ml.requests")
     assert "passed" in alone.values()
 
 
