@@ -69,7 +69,7 @@ _SAMPLERS = (
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signal:
     """How traces, metrics or logs are exported over OTLP; ``endpoint`` is complete, path included."""
 
@@ -116,7 +116,7 @@ _PROPAGATORS = parse.choice(
 _SAMPLER = parse.choice(*_SAMPLERS, also=lambda word: parse.installed("opentelemetry_traces_sampler", word))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which would build this large class twice
 class Config:
     """Every setting, resolved. Durations are in seconds unless the field says milliseconds; sizes in bytes."""
 

@@ -10,8 +10,8 @@ from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr
 if TYPE_CHECKING:
     from opentelemetry.util._importlib_metadata import EntryPoint
 
-COVERED = frozenset({"system_metrics"})
-"""Instrumentations left off because otelml's own probes emit the same metrics."""
+COVERED = frozenset({"fastapi", "logging", "requests", "system_metrics"})
+"""Upstream instrumentations left to otelml's own, which use them without their noise and without raw values."""
 
 
 class Distro(BaseDistro):  # type: ignore[misc]

@@ -120,6 +120,8 @@ def sentence(p: Prediction, attributes: Mapping[str, Any]) -> str:
         return f"{p.series.model} failed with {p.error.type} {took}"
     rows = attributes.get(semconv.BATCH_SIZE, 1)
     said = attributes.get(semconv.PREDICTION_CLASS, attributes.get(semconv.PREDICTION_VALUE))
+    if isinstance(said, float):
+        said = f"{said:.6g}"
     what = f"predicted {rows} rows" if said is None else f"predicted {said}"
     confidence = attributes.get(semconv.PREDICTION_CONFIDENCE)
     sure = "" if confidence is None else f" ({confidence:.2f})"

@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from opentelemetry.sdk.metrics.export import MetricReader, MetricsData, Periodic
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otelml import exporters, semconv
 from otelml._guard import attempt
@@ -40,9 +40,13 @@ from otelml.export import (
     SpanQueueProcessor,
     points,
 )
+from otelml.logs import JsonFileExporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+
 
 _API_MODULES = ("opentelemetry.trace", "opentelemetry.metrics", "opentelemetry._logs")
 _METRIC_BACKLOG = 4
@@ -185,9 +189,36 @@ class _Builder:
                     if error is not None:
                         self.pipeline.shutdown(0.0)
                         raise _as_config_error(signal, error)
+        self._log_file()
         _set_globals(self.pipeline, missing)
         _set_propagators(self.config)
         return self.pipeline
+
+    def _log_file(self) -> None:
+        """Write every log record to the JSON file too, where there is one."""
+        config = self.config
+        if config.log_file is None:
+            return
+        provider = self.pipeline.logger_provider
+        if not isinstance(provider, LoggerProvider):
+            raise ConfigError(
+                [f"OTELML_LOG_FILE={config.log_file!r}: the application's logger provider takes no files"]
+            )
+        make = partial(
+            JsonFileExporter,
+            config.log_file,
+            max_bytes=config.log_file_max_bytes,
+            when=config.log_file_when,
+            backups=config.log_file_backups,
+        )
+        queue: BatchQueue[Any] = BatchQueue(
+            *("log_line", make, self.on_drop, self.outage),
+            capacity=config.log_queue,
+            batch=config.log_batch,
+            delay=config.log_delay / 1000,
+        )
+        self.pipeline.queues["logs"].append(queue)
+        provider.add_log_record_processor(LogQueueProcessor(queue))
 
     def _traces(self, resource: Resource) -> None:
         config = self.config

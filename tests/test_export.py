@@ -37,6 +37,7 @@ class Drops:
         self.counts = {}
 
     def __call__(self, what, where, n):
+        """Add up, as `on_drop`."""
         self.counts[what, where] = self.counts.get((what, where), 0) + n
 
 

@@ -11,10 +11,13 @@ from functools import lru_cache
 from math import exp
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+from otelml._lazy import LazyModule
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    np = LazyModule("numpy")
 
 Kind = Literal["classes", "values", "ask"]
 Facts = dict[str, Any]

@@ -10,6 +10,8 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psutil
+
 from otelml import semconv
 from otelml.probes import cgroup
 from otelml.probes.poll import Point, Probe, Source
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+UNKNOWN = (psutil.Error, OSError, AttributeError, NotImplementedError, ValueError)
+"""What psutil and the kernel raise for a value they do not give."""
 ROW = {row.name: row for row in semconv.HOST_METRICS}
 CPU_MODES = {
     "user": ("user",),
@@ -53,10 +57,6 @@ class Host:
     """
 
     def __init__(self, root: Path = cgroup.ROOT) -> None:
-        import psutil  # noqa: PLC0415 - costs start-up time, and is needed only where a metric reader collects
-
-        self._psutil = psutil
-        self._unknown = (psutil.Error, OSError, AttributeError, NotImplementedError, ValueError)
         self._process = psutil.Process(os.getpid())
         self._root = root
         self._system_times: dict[str, float] = {}
@@ -80,15 +80,8 @@ class Host:
     def close(self) -> None:
         """Hold nothing open."""
 
-    def _known(self, read: Callable[[], T]) -> T | None:
-        """Return a value, or None where the platform or the rights of this process do not give it."""
-        try:
-            return read()
-        except self._unknown:
-            return None
-
     def _cpu(self) -> Iterator[Point]:
-        fields = self._known(self._psutil.cpu_times)
+        fields = _known(psutil.cpu_times)
         times = _by_mode(fields) if fields is not None else {}
         before, self._system_times = self._system_times, times
         for mode, seconds in times.items():
@@ -98,10 +91,10 @@ class Host:
         total = sum(spent.values())
         for mode, seconds in spent.items() if total > 0 else ():
             yield ROW["system.cpu.utilization"], seconds / total, {semconv.CPU_MODE: mode}
-        yield ROW["system.cpu.logical.count"], self._known(self._psutil.cpu_count), {}
+        yield ROW["system.cpu.logical.count"], _known(psutil.cpu_count), {}
 
     def _memory(self) -> Iterator[Point]:
-        host = self._known(self._psutil.virtual_memory)
+        host = _known(psutil.virtual_memory)
         if host is None:
             return
         limit, states = _host_memory(host)
@@ -114,7 +107,7 @@ class Host:
             yield ROW["system.memory.utilization"], size / limit, {semconv.MEMORY_STATE: state}
 
     def _disk(self) -> Iterator[Point]:
-        total = self._known(lambda: self._psutil.disk_io_counters(nowrap=False))
+        total = _known(lambda: psutil.disk_io_counters(nowrap=False))
         if total is None:
             return
         for direction in ("read", "write"):
@@ -124,7 +117,7 @@ class Host:
 
     def _filesystem(self) -> Iterator[Point]:
         mountpoint = os.path.abspath(os.sep)  # noqa: PTH100 - the root of the current drive, as text
-        usage = self._known(lambda: self._psutil.disk_usage(mountpoint))
+        usage = _known(lambda: psutil.disk_usage(mountpoint))
         if usage is None or usage.total <= 0:
             return
         reserved = max(usage.total - usage.used - usage.free, 0)
@@ -134,7 +127,7 @@ class Host:
             yield ROW["system.filesystem.utilization"], size / usage.total, attributes
 
     def _network(self) -> Iterator[Point]:
-        counters = self._known(lambda: self._psutil.net_io_counters(pernic=True, nowrap=False)) or {}
+        counters = _known(lambda: psutil.net_io_counters(pernic=True, nowrap=False)) or {}
         cards = [card for name, card in counters.items() if not name.lower().startswith(VIRTUAL_INTERFACES)]
         if not cards:
             return
@@ -148,11 +141,11 @@ class Host:
     def _pressure(self) -> Iterator[Point]:
         for resource in ("cpu", "memory", "io"):
             path = self._root / "proc/pressure" / resource
-            share = self._known(lambda path=path: _stalled(path))  # type: ignore[misc]
+            share = _known(lambda path=path: _stalled(path))  # type: ignore[misc]
             yield ROW["otelml.host.pressure"], share, {semconv.PRESSURE_RESOURCE: resource}
 
     def _process_cpu(self) -> Iterator[Point]:
-        now, fields = time.monotonic(), self._known(self._process.cpu_times)
+        now, fields = time.monotonic(), _known(self._process.cpu_times)
         if fields is None:
             return
         times = {"user": fields.user, "system": fields.system}
@@ -168,25 +161,33 @@ class Host:
 
     def _cpus(self) -> float | None:
         """Return the CPUs this process may use: its affinity, or the container's quota where that is less."""
-        affinity = self._known(lambda: len(os.sched_getaffinity(0))) or self._known(self._psutil.cpu_count)
+        affinity = _known(lambda: len(os.sched_getaffinity(0))) or _known(psutil.cpu_count)
         limits = [limit for limit in (affinity, cgroup.cpus(self._root)) if limit]
         return min(limits, default=None)
 
     def _process_use(self) -> Iterator[Point]:
-        size = self._known(self._process.memory_info)
+        size = _known(self._process.memory_info)
         if size is not None:
             yield ROW["process.memory.usage"], size.rss, {}
             yield ROW["process.memory.virtual"], size.vms, {}
-        yield ROW["process.thread.count"], self._known(self._process.num_threads), {}
+        yield ROW["process.thread.count"], _known(self._process.num_threads), {}
         count = getattr(self._process, "num_fds", None)  # not on Windows
-        yield ROW["process.unix.file_descriptor.count"], self._known(count) if count else None, {}
-        uptime = self._known(lambda: time.time() - self._process.create_time())
+        yield ROW["process.unix.file_descriptor.count"], _known(count) if count else None, {}
+        uptime = _known(lambda: time.time() - self._process.create_time())
         yield ROW["process.uptime"], None if uptime is None else max(uptime, 0.0), {}
 
     def _process_switches(self) -> Iterator[Point]:
-        switches = self._known(self._process.num_ctx_switches)
+        switches = _known(self._process.num_ctx_switches)
         for kind in ("voluntary", "involuntary") if switches is not None else ():
             yield ROW["process.context_switches"], getattr(switches, kind), {semconv.CONTEXT_SWITCH_TYPE: kind}
+
+
+def _known(read: Callable[[], T]) -> T | None:
+    """Return a value, or None where the platform or the rights of this process do not give it."""
+    try:
+        return read()
+    except UNKNOWN:
+        return None
 
 
 def _by_mode(fields: Any) -> dict[str, float]:

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otelml import _guard, config, runtime
+from otelml import _guard, _sdk, config, runtime
 from otelml._drops import Drops
 from otelml.integrations.sklearn import SklearnInstrumentor
 from otelml.pipeline import Pipeline
@@ -25,7 +25,7 @@ class Telemetry:
         tracers, loggers = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self.spans))
         loggers.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
-        meters = MeterProvider([self.reader], shutdown_on_exit=False)
+        meters = MeterProvider([self.reader], views=[_sdk.BATCH_VIEW], shutdown_on_exit=False)
         self.runtime = runtime._assemble(config.load(settings, {}), Pipeline(tracers, meters, loggers), Drops())
 
     def counted(self, metric, *attributes):
