@@ -189,7 +189,10 @@ class _Builder:
                     if error is not None:
                         self.pipeline.shutdown(0.0)
                         raise _as_config_error(signal, error)
-        self._log_file()
+        _, error = attempt(self._log_file)
+        if error is not None:
+            self.pipeline.shutdown(0.0)
+            raise _as_config_error("logs", error)
         _set_globals(self.pipeline, missing)
         _set_propagators(self.config)
         return self.pipeline

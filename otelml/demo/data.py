@@ -30,6 +30,8 @@ REPLAY_FROM = "2013-04-01"
 LAYOUT = 1
 """Raise it when the tables change: older files in the cache are then left alone and a new one is made."""
 
+MISSING = ("", "NA")
+"""How the CSV files write a value that is not known."""
 WEATHER = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib")
 PLANE = ("year", "model", "engines", "seats")
 FLIGHT = (
@@ -136,7 +138,7 @@ def _departure(row: dict[str, str]) -> tuple[Any, ...]:
 
 
 def _pick(row: dict[str, str], names: tuple[str, ...]) -> tuple[str | None, ...]:
-    return tuple(row[name] or None for name in names)
+    return tuple(None if row[name] in MISSING else row[name] for name in names)
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:

@@ -16,7 +16,6 @@ from sklearn.svm import SVC
 from sklearn.utils import all_estimators
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import check_is_fitted
-
 from sklearn_telemetry import telemetry
 
 from otelml.integrations import _sklearn_calls as calls

@@ -1,0 +1,92 @@
+"""What starting costs: ``python benchmarks/startup.py`` compares ``auto_instrument()`` with the SDK by hand.
+
+Each start is a fresh process, in rounds (A B, A B, ...); both configure three signals over OTLP/HTTP. The clocks run
+from the first import to the end of configuration. Modules that nobody asked for are a failure: exit 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+UNWANTED = (
+    *("sklearn", "torch", "tensorflow", "xgboost", "lightgbm", "onnxruntime", "transformers", "pandas"),
+    *("pynvml", "grpc", "prometheus_client", "fastapi"),
+)
+"""Frameworks, NVML, and exporters that are not configured."""
+
+MEASURE = """
+import json, os, sys, time, warnings
+filters, wall, cpu = len(warnings.filters), time.perf_counter(), time.process_time()
+{start}
+wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+found = [name for name in {unwanted!r} if name in sys.modules]
+print(json.dumps(dict(wall=wall * 1e3, cpu=cpu * 1e3, modules=len(sys.modules), unwanted=found,
+                      filters=len(warnings.filters) - filters)), flush=True)
+os._exit(0)  # exporting what the start recorded is not part of it
+"""
+STARTS = {
+    "OpenTelemetry SDK by hand": "from _contenders import sdk; sdk.start()",
+    "otelml": "import otelml; otelml.auto_instrument()",
+    "otelml, import alone": "import otelml",
+}
+BY_HAND, OTELML, *_ = STARTS
+
+
+def measure(start: str) -> dict[str, Any]:
+    """Start once in a fresh process; times in ms."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    # Nothing listens there: starting contacts no endpoint.
+    env = own | {"PYTHONPATH": str(HERE), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
+    program = MEASURE.format(start=start, unwanted=UNWANTED)
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--quick", action="store_true", help="one round: proves what is imported, nothing of time")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds = 1
+    return options
+
+
+def main() -> int:
+    """Measure, print the table, and fail when something was imported that nobody asked for."""
+    options = arguments()
+    for start in STARTS.values():
+        measure(start)  # compiles what is not compiled yet
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in STARTS}
+    for _ in range(options.rounds):
+        for name, start in STARTS.items():
+            runs[name].append(measure(start))
+    median = {n: {k: statistics.median(r[k] for r in of) for k in ("wall", "cpu", "modules")} for n, of in runs.items()}
+    print(f"{'ms, median of fresh processes':34}{'wall':>8}{'best':>8}{'CPU':>8}{'modules':>9}")
+    for name, m in median.items():
+        best = min(r["wall"] for r in runs[name])
+        print(f"{name:34}{m['wall']:8.1f}{best:8.1f}{m['cpu']:8.1f}{m['modules']:9.0f}")
+    added = {what: median[OTELML][what] - median[BY_HAND][what] for what in ("wall", "cpu")}
+    print(f"\notelml adds {added['wall']:.1f} ms ({added['cpu']:.1f} ms of CPU) to the SDK by hand.")
+    faults = [f"otelml imports {name}" for name in runs[OTELML][0]["unwanted"]]
+    faults += [f"otelml leaves {n} warning filters" for n in (runs[OTELML][0]["filters"],) if n]
+    print("\n".join(faults) or "It imports no framework, no NVML, no exporter that is not configured.")
+    if options.json is not None:
+        options.json.write_text(json.dumps({"added": added, "runs": runs, "faults": faults}, indent=1))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
