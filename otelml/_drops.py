@@ -14,7 +14,8 @@ class Drops:
 
     def reset(self) -> None:
         """Start from zero with a new lock (also in the child after a fork)."""
-        self._lock = threading.Lock()
+        # Re-entrant: a finaliser that runs inside may count as well.
+        self._lock = threading.RLock()
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, what: str, where: str, count: int = 1) -> None:

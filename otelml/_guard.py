@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable
 from functools import wraps
-from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,7 +22,7 @@ logger = logging.getLogger("otelml")
 strict = False
 """Raise instead of counting. Set by the test-suite only."""
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # re-entrant: a finaliser that runs inside may fail as well
 _errors: Counter[str] = Counter()
 
 
@@ -48,7 +50,7 @@ def errors() -> dict[str, int]:
 def reset() -> None:
     """Forget all counts (tests, and the child after a fork)."""
     global _lock  # noqa: PLW0603 - a lock held across a fork is never released in the child
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _errors.clear()
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from otelml import config as settings
-from otelml import context, events, runtime
-from otelml._guard import guard
-from otelml.prediction import NO_STAGE, NoPrediction, NoStage, Prediction, Stage
-from otelml.prediction import current as current_prediction
+# Importing the SDK adds a warning filter, and numpy and scikit-learn copy the filters at every call: put them back.
+with warnings.catch_warnings():
+    from otelml import _labels, context, events, runtime
+    from otelml import config as settings
+    from otelml._guard import guard
+    from otelml.prediction import NO_STAGE, NoPrediction, NoStage, Prediction, Stage
+    from otelml.prediction import current as current_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,6 +98,10 @@ def prediction(
     if active is None:
         return NoPrediction(request_id, prediction_id)
     recorder, config = active.recorder, active.config
+    if model is not None and type(model) is not str:
+        model = _labels.name(model)
+    if version is not None and type(version) is not str:
+        version = _labels.name(version)
     if model is None:
         model = config.model_name or fallback
     if version is None and model == config.model_name:
@@ -126,4 +133,5 @@ def event(name: str, /, severity: str = "info", body: str | None = None, **attri
         return
     with guard("api.event"):
         known = events.clean(attributes)
-        active.events.emit(str(name)[:256], severity, body, {**context.ids(), **known})
+        words = None if body is None else events.text(str(body))
+        active.events.emit(events.text(str(name)[:256]), str(severity).lower(), words, {**context.ids(), **known})

@@ -113,6 +113,7 @@ _NAMES = parse.listed(parse.text)
 _PROPAGATORS = parse.choice(
     "tracecontext", "baggage", "none", also=lambda word: parse.installed("opentelemetry_propagator", word)
 )
+_ID_GENERATOR = parse.choice("random", also=lambda word: parse.installed("opentelemetry_id_generator", word))
 _SAMPLER = parse.choice(*_SAMPLERS, also=lambda word: parse.installed("opentelemetry_traces_sampler", word))
 
 
@@ -149,6 +150,7 @@ class Config:
     resource_attributes: Mapping[str, str] = setting(
         "OTEL_RESOURCE_ATTRIBUTES", parse.pairs, _EMPTY, "Attributes of the resource, key=value,key=value."
     )
+    id_generator: str = setting("OTEL_PYTHON_ID_GENERATOR", _ID_GENERATOR, "random", "Maker of trace and span ids.")
     sdk_disabled: bool = _flag("OTEL_SDK_DISABLED", "Switch all telemetry off.", default=False)
     otel_config: str | None = setting(
         "OTEL_CONFIG_FILE", parse.readable, None, "Declarative OpenTelemetry configuration; rules all OTEL_* settings."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 MAX_TEXT = 4096
 MAX_ATTRIBUTES = 64
 MAX_ITEMS = 128
+MAX_DEPTH = 3
+"""Levels of lists and mappings inside one attribute; what is deeper is named by its class."""
+MAX_KEY = 256
+_INT64 = 2**63
 SEVERITIES = {
     "trace": SeverityNumber.TRACE,
     "debug": SeverityNumber.DEBUG,
@@ -51,7 +56,7 @@ class Events:
         where: Context | None = None,
     ) -> None:
         """Emit one event, now and here or ``at`` a time (ns since the epoch) and in the context ``where``."""
-        number = SEVERITIES.get(severity.lower(), SeverityNumber.INFO)
+        number = SEVERITIES.get(severity, SeverityNumber.INFO)
         now = time_ns()
         self._logger.emit(
             LogRecord(
@@ -130,7 +135,7 @@ def sentence(p: Prediction, attributes: Mapping[str, Any]) -> str:
 
 def clean(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes of an application's event as OpenTelemetry takes them: plain, bounded, copied."""
-    return {str(key)[:256]: _clean_value(value) for key, value in list(attributes.items())[:MAX_ATTRIBUTES]}
+    return _clean_mapping(attributes, MAX_DEPTH)
 
 
 def with_ids(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,19 +143,38 @@ def with_ids(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {**context.ids(), **clean(attributes)}
 
 
-def _clean_value(value: Any) -> Any:
+def text(value: str) -> str:
+    """Return text of at most 4,096 characters that every exporter can encode."""
+    short = value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
+    return short if short.isascii() else short.encode("utf-8", "replace").decode()
+
+
+def _clean_mapping(attributes: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    first = islice(attributes.items(), MAX_ATTRIBUTES)
+    return {text(str(key)[:MAX_KEY]): _clean_value(value, depth) for key, value in first}
+
+
+def _clean_value(value: Any, depth: int) -> Any:
     if is_numpy(value, "generic"):
         value = value.item()
+    if isinstance(value, (bytes, bytearray)):
+        value = value[:MAX_TEXT].decode("utf-8", "replace")
     if isinstance(value, str):
-        return value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
+        return text(value)
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return str(value) if value.bit_length() < MAX_KEY else "int"
     if value is None or isinstance(value, _PLAIN):
         return value
+    return type(value).__qualname__ if depth == 0 else _clean_items(value, depth - 1)
+
+
+def _clean_items(value: Any, depth: int) -> Any:
     if is_numpy(value, "ndarray"):
         value = value.ravel()[:MAX_ITEMS].tolist()
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_clean_value(x) for x in list(value)[:MAX_ITEMS]]
+        return [_clean_value(x, depth) for x in islice(value, MAX_ITEMS)]
     if isinstance(value, dict):
-        return clean(value)
+        return _clean_mapping(value, depth)
     return type(value).__qualname__
 
 

@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+
     from otelml.config import Config, Signal
     from otelml.export import Exporter
 
@@ -47,6 +49,14 @@ def maker(config: Config, signal: str, name: str) -> Callable[[], Exporter]:
 def entry_point(group: str, name: str) -> Any:
     """Load the object that an installed package registers; StopIteration when none does."""
     return next(iter(entry_points(group=group, name=name))).load()
+
+
+def id_generator(name: str) -> IdGenerator | None:
+    """Return the generator that ``OTEL_PYTHON_ID_GENERATOR`` names; None for ``random``, which otelml makes itself."""
+    if name == "random":
+        return None
+    made: IdGenerator = entry_point("opentelemetry_id_generator", name)()
+    return made
 
 
 def _load(signal: str, kind: str) -> Callable[..., Exporter]:

@@ -48,8 +48,9 @@ class Histogram:
         if self._batches:
             self._histogram.record(_sdk.Batch(values, spans), attributes, context)
             return 0
-        for value, span in zip(values[values >= 0].tolist(), spans or (None,) * values.size, strict=False):
-            self._histogram.record(value, attributes, None if span is None else _sdk.only_span(span))
+        for value, span in zip(values.tolist(), spans or (None,) * values.size, strict=True):
+            if value >= 0:
+                self._histogram.record(value, attributes, _sdk.only_span(span or trace.INVALID_SPAN))
         return int((values < 0).sum())
 
 
@@ -115,7 +116,7 @@ class Instruments:
                 error = None if stage.error is None else _labels.bounded(semconv.ERROR_TYPE, stage.error.type)
                 seconds, spans = stages[stage.name, error]
                 seconds.append((stage.end - stage.start) * NANO)
-                spans.append(stage.span if p.sampled else None)
+                spans.append(None if sampled(p) is None else stage.span)
         for (name, error), (seconds, spans) in stages.items():
             attributes = with_error({**series.attributes, semconv.STAGE: name}, error)
             self._stage.record(np.array(seconds), attributes, spans)
@@ -126,7 +127,7 @@ class Instruments:
             rows.add(p, result)
         base = series.attributes
         for label, count in rows.counts.items():
-            self._predictions.add(count, with_class(base, label))
+            self._predictions.add(count, with_class(base, label), _any_sampled(()))
         for label, (values, spans) in rows.confidence.items():
             self._record_confidence(with_class(base, label), np.concatenate(values), spans)
         for label, (values, spans) in rows.values.items():
@@ -135,7 +136,7 @@ class Instruments:
             attributes = base if unit is None else {**base, semconv.BUSINESS_VALUE_UNIT: unit}
             self._record_finite("business_value", self._business, np.concatenate(values), attributes, spans)
         if rows.missing:
-            self._missing.add(rows.missing, base)
+            self._missing.add(rows.missing, base, _any_sampled(()))
 
     def _record_confidence(self, attributes: Attributes, values: NDArray[np.float64], spans: _Spans) -> None:
         inside = (values >= 0) & (values <= 1)
@@ -144,9 +145,10 @@ class Instruments:
             spans = [span for span, keep in zip(spans, inside.tolist(), strict=True) if keep]
             values = values[inside]
         self._confidence.record(values, attributes, spans)
-        low = int((values < self.low_confidence).sum())
-        if low:
-            self._low_confidence.add(low, attributes)
+        low = values < self.low_confidence
+        if low.any():
+            doubtful = [span for span, is_low in zip(spans, low.tolist(), strict=True) if is_low]
+            self._low_confidence.add(int(low.sum()), attributes, _any_sampled(doubtful))
 
     def _record_finite(
         self, what: str, histogram: Histogram, values: NDArray[np.float64], attributes: Attributes, spans: _Spans
@@ -208,13 +210,15 @@ class _Rows:
 
 def label_index(classes: NDArray[Any]) -> tuple[list[str], NDArray[np.intp]]:
     """Return the bounded labels in ``classes`` (each once) and, for every row, the index of its label."""
-    try:
+    raw: list[Any]
+    if classes.dtype.kind == "O":  # of any type: what has no order, and what raises when it is compared
+        texts = [_labels.text(x) for x in classes.tolist()]
+        at: dict[str, int] = {}
+        inverse = np.array([at.setdefault(text, len(at)) for text in texts], dtype=np.intp)
+        raw = list(at)
+    else:
         found, inverse = np.unique(classes, return_inverse=True)
         raw = found.tolist()
-    except TypeError:  # objects of several types have no order
-        raw = list(dict.fromkeys(str(x) for x in classes.tolist()))
-        at = {text: i for i, text in enumerate(raw)}
-        inverse = np.array([at[str(x)] for x in classes.tolist()], dtype=np.intp)
     names = [_labels.bounded(semconv.PREDICTION_CLASS, x) for x in raw]
     unique = list(dict.fromkeys(names))
     position = np.array([unique.index(name) for name in names], dtype=np.intp)
@@ -223,7 +227,7 @@ def label_index(classes: NDArray[Any]) -> tuple[list[str], NDArray[np.intp]]:
 
 def sampled(p: Prediction) -> trace.Span | None:
     """Return the span an exemplar may point to: one that will be exported."""
-    return p.span if p.sampled else None
+    return p.span if p.sampled and not p.spans_dropped else None
 
 
 def gather(into: tuple[list[Any], _Spans], kept: Any, span: trace.Span | None) -> None:
@@ -250,5 +254,5 @@ def with_class(attributes: Mapping[str, str], label: str | None) -> dict[str, st
 
 
 def _any_sampled(spans: Iterable[trace.Span | None]) -> Any:
-    span = next((s for s in spans if s is not None), None)
-    return None if span is None else _sdk.only_span(span)
+    """Return a context for an exemplar; without one the SDK would take the thread's own, which is somebody else's."""
+    return _sdk.only_span(next((s for s in spans if s is not None), trace.INVALID_SPAN))

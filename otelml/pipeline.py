@@ -225,7 +225,12 @@ class _Builder:
 
     def _traces(self, resource: Resource) -> None:
         config = self.config
-        provider = TracerProvider(exporters.sampler(config), resource, shutdown_on_exit=False, id_generator=self.ids)
+        provider = TracerProvider(
+            exporters.sampler(config),
+            resource,
+            shutdown_on_exit=False,
+            id_generator=exporters.id_generator(config.id_generator) or self.ids,
+        )
         self.pipeline.tracer_provider = provider
         for name in config.traces_exporter:
             queue = self._queue("span", name, (config.span_queue, config.span_batch, config.span_delay))

@@ -19,6 +19,7 @@ from otelml.spans import ErrorFacts, LiveSpan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from contextvars import Token
     from types import TracebackType
 
@@ -50,6 +51,10 @@ class Sink(Protocol):
     """Where predictions go: the recorder."""
 
     capture: str
+
+    @property
+    def id_lock(self) -> AbstractContextManager[object]:
+        """Return the lock under which ids are made."""
 
     @property
     def spans(self) -> Spans:
@@ -111,6 +116,9 @@ class Stage:
         """Start the stage at ``start`` (``perf_counter_ns``; now by default) and make its span current."""
         with guard("stage.begin"):
             prediction = self.prediction
+            if prediction.end:
+                prediction.sink.drop("stage", "late", 1)
+                return self
             self.start = perf_counter_ns() if start is None else start
             prediction.open_stages.append(self)
             if prediction.sampled:
@@ -123,13 +131,17 @@ class Stage:
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the stage; ``error`` is the exception that ended it."""
+        token, self._token = self._token, None
+        if token is not None and (not self.end or _sdk.span_in(_sdk.get_current()) is self.span):
+            _sdk.detach(token)
+        self.close(error)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End the stage but leave its span current, as the prediction does with a stage that outlives it."""
         if not self.start or self.end:
             return
         self.end = perf_counter_ns()
         with guard("stage.finish"):
-            if self._token is not None:
-                _sdk.detach(self._token)
-                self._token = None
             if error is not None and not isinstance(error, GeneratorExit):
                 self.error = ErrorFacts(error)
             if type(self.span) is LiveSpan:
@@ -172,7 +184,7 @@ class Prediction:
         self.sink, self.series = sink, series
         self.operation, self.framework = operation, framework
         self.request_id = request_id
-        self._id = prediction_id
+        self._id = None if prediction_id is None else _labels.text(prediction_id)
         self.start = self.end = self._wall = 0
         self.span: trace.Span = trace.INVALID_SPAN
         self.sampled = False
@@ -196,8 +208,8 @@ class Prediction:
             current = _sdk.get_current()
             if self.request_id is None:
                 self.request_id = context.request_id()
-            elif not context.valid(self.request_id):
-                self.request_id = context.new_id()
+            else:
+                self.request_id = context.accept(_labels.text(self.request_id))
             series = self.series
             series.active.add(id(self))
             self.spans = self.sink.spans
@@ -223,7 +235,7 @@ class Prediction:
             if type(self.span) is LiveSpan:
                 self.span.end_ns = self.wall_at(self.end)
             for stage in list(self.open_stages):
-                stage.finish()
+                stage.close()
             self.sink.put(self)
 
     __enter__ = begin
@@ -249,7 +261,8 @@ class Prediction:
     def id(self) -> str:
         """Id of this prediction, 32 hex digits unless given: outcomes that arrive later refer to it."""
         if self._id is None:
-            self._id = context.new_id()
+            with self.sink.id_lock:  # the application and the worker may ask at once
+                self._id = self._id or context.new_id()
         return self._id
 
     @property
@@ -316,10 +329,16 @@ class Prediction:
         ``classes``: predicted class per row. ``confidence``: 0 to 1 per row, or (rows, classes) probabilities whose
         largest counts. ``values``: predicted number per row. ``inputs``: shape, type and missing values are kept.
         ``business_value``: one number in ``business_value_unit`` of your own. Called again, the later values win.
+        After the end of the prediction it is too late: the call is counted as dropped.
         """
         with guard("prediction.result"):
+            if self.end:
+                self.sink.drop("result", "late", 1)
+                return
             new = self._result(predictions, classes, confidence, values, inputs, business_value, business_value_unit)
             if self.result_ is not None:
+                if predictions is None and classes is None and self.result_.rows is not None:
+                    new.rows = None  # a model's output says better how many rows there are
                 new.fill(self.result_)
             self.result_ = new
 
@@ -362,7 +381,7 @@ class Prediction:
         result.rows = None if given is None else values.rows_of(given)
         if business_value is not None:
             result.business_value = self._keep("business_value", business_value, values.numbers(business_value))
-            result.business_unit = unit
+            result.business_unit = None if unit is None else _labels.bounded(semconv.BUSINESS_VALUE_UNIT, unit)
         if self.sink.capture == "none":
             return result
         if predictions is not None:
@@ -459,7 +478,9 @@ class _Attached:
 
     def __enter__(self) -> None:
         prediction = self._prediction
-        self._token = _sdk.attach(_sdk.with_span(_sdk.get_current(), prediction.span, KEY, prediction))
+        stages = prediction.open_stages
+        span = stages[-1].span if stages else None  # a stage may stay open from one step to the next
+        self._token = _sdk.attach(_sdk.with_span(_sdk.get_current(), span or prediction.span, KEY, prediction))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         _sdk.detach(self._token)

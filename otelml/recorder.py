@@ -65,6 +65,8 @@ class Recorder:
         self._pending_rows = 0
         # Re-entrant: a prediction may end inside a drain, from a signal handler or a finaliser.
         self._drain_lock = threading.RLock()
+        self._draining = False
+        self.id_lock = threading.RLock()
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -142,29 +144,38 @@ class Recorder:
 
     def _run(self) -> None:
         wake = self._wake
-        with guard("recorder.numpy"):
-            np.array(())  # imports numpy here, so that no application thread has to
+        # numpy is imported here by the first prediction, not at the start: a child forked while this thread is in
+        # the middle of the import would wait for ever when it imports numpy itself.
         while not self._stopped and wake is self._wake:
             wake.wait(self._interval)
             wake.clear()
             self.drain()
 
     def drain(self) -> None:
-        """Turn everything in the buffer into metrics, events and spans. Callable from any thread."""
-        with self._drain_lock:
-            while self._buffer:
-                started = perf_counter()
-                batch = self._take()
-                self._fold(batch)
-                with guard("recorder.flush_duration"):
-                    took = perf_counter() - started
-                    self._instruments.flush_duration.record(np.array([took]), {}, [])
+        """Turn everything in the buffer into metrics, events and spans. Callable from any thread.
 
-    def _take(self) -> list[Prediction]:
+        What is put in meanwhile is left for the next time, so that it ends however fast predictions come.
+        """
+        with self._drain_lock:
+            if self._draining:
+                return  # inside a drain of this very thread, whose locks in the SDK are not re-entrant
+            self._draining = True
+            try:
+                waiting = len(self._buffer)
+                while waiting > 0:
+                    self._drain_batch(min(waiting, self._limit))
+                    waiting -= self._limit
+            finally:
+                self._draining = False
+
+    def _drain_batch(self, size: int) -> None:
+        started = perf_counter()
         self._pending_rows = 0
-        waiting = min(len(self._buffer), self._limit)
         # Only a drain takes from the buffer, and drains exclude one another: what was counted is there.
-        return [self._buffer.popleft() for _ in range(waiting)]
+        self._fold([self._buffer.popleft() for _ in range(size)])
+        with guard("recorder.flush_duration"):
+            took = perf_counter() - started
+            self._instruments.flush_duration.record(np.array([took]), {}, [])
 
     def _fold(self, batch: list[Prediction]) -> None:
         by_series: dict[int, list[Prediction]] = {}

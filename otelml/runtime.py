@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import threading
-from importlib.metadata import entry_points, version
+import warnings
+from contextlib import contextmanager
+from importlib.metadata import distribution, version
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -23,7 +26,7 @@ from otelml.recorder import Recorder
 from otelml.spans import ChosenSpans, RandomIds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from opentelemetry.metrics import Meter
@@ -96,7 +99,7 @@ def start(config: Config) -> Runtime:
         MissingExtraError: When a setting needs an extra that is not installed.
     """
     global active  # noqa: PLW0603 - the one global
-    with _start_lock:
+    with _start_lock, _undisturbed():
         if active is not None:
             return active
         drops = Drops()
@@ -105,14 +108,31 @@ def start(config: Config) -> Runtime:
         views = (_sdk.BATCH_VIEW,) if config.histogram_aggregation == "explicit_bucket_histogram" else ()
         made = pipeline.build(config, views=views, on_drop=drops.add, ids=ids)
         runtime = _assemble(config, made, drops)
-        if not config.sdk_disabled:
-            runtime.recorder.start()
-            _start_probes(runtime, _meter(made))
-            _instrument(runtime)
-            _at_exit(runtime)
-            _after_fork(runtime, drops, ids)
+        if config.sdk_disabled:
+            return runtime  # not the active one: predictions go on doing nothing
+        runtime.recorder.start()
+        _start_probes(runtime, _meter(made))
+        _instrument(runtime)
+        _at_exit(runtime)
+        _after_fork(runtime, drops, ids)
         active = runtime
         return runtime
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leave warning filters as they were, and collect no garbage meanwhile.
+
+    numpy and scikit-learn copy the filters at every call. Imports make no garbage, and looking for it takes 10 ms.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _meter(made: pipeline.Pipeline) -> Meter:
@@ -200,7 +220,7 @@ def _instrument(runtime: Runtime) -> None:
         "logging": {"level": config.log_level.upper()},
         "fastapi": {"excluded_urls": config.excluded_urls or None, "on_shutdown": runtime.force_flush},
     }
-    for entry in sorted(entry_points(group=INSTRUMENTORS), key=lambda e: e.name):
+    for entry in sorted(distribution("otelml").entry_points.select(group=INSTRUMENTORS), key=lambda e: e.name):
         name = entry.name.removeprefix(PREFIX)
         if not entry.name.startswith(PREFIX) or config.disabled & {name, entry.name, "*"}:
             continue
@@ -237,6 +257,7 @@ def _after_fork(runtime: Runtime, drops: Drops, ids: RandomIds) -> None:
         if active is not runtime:
             return
         _guard.reset()
+        _labels.after_fork()
         drops.reset()
         ids.reseed()
         with guard("runtime.fork"):

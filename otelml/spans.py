@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, Tracer
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, Tracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otelml import _scrub, _sdk, semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.trace.status import Status as StatusType
@@ -67,7 +68,7 @@ class LiveSpan(trace.Span):
         self.parent = parent
         self.start_ns = start_ns
         self.end_ns = 0
-        self.attributes: dict[str, AttributeValue] | None = None
+        self.attributes: dict[str, Any] | None = None
         self.events: list[Event] | None = None
         self.links: list[Link] | None = None
         self.status: StatusType | None = None
@@ -87,17 +88,17 @@ class LiveSpan(trace.Span):
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         """Set several attributes; ignored once the span has ended."""
         if not self.end_ns:
-            self.attributes = {**(self.attributes or {}), **attributes}
+            self.attributes = {**(self.attributes or {}), **BoundedAttributes(attributes=attributes)}
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add an event; ``timestamp`` is in nanoseconds since the epoch."""
         if not self.end_ns:
-            self.events = [*(self.events or ()), Event(name, attributes, timestamp)]
+            self.events = [*(self.events or ()), Event(name, BoundedAttributes(attributes=attributes), timestamp)]
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """Link another span."""
-        if not self.end_ns:
-            self.links = [*(self.links or ()), Link(context, attributes)]
+        if not self.end_ns and (context.is_valid or attributes or context.trace_state):
+            self.links = [*(self.links or ()), Link(context, BoundedAttributes(attributes=attributes))]
 
     def update_name(self, name: str) -> None:
         """Change the name."""
@@ -105,10 +106,11 @@ class LiveSpan(trace.Span):
             self.name = name
 
     def set_status(self, status: StatusType | StatusCode, description: str | None = None) -> None:
-        """Set the status; OK is final, as the specification has it."""
+        """Set the status; OK is final and UNSET is ignored, as the specification has it."""
         if self.end_ns or (self.status is not None and self.status.status_code is StatusCode.OK):
             return
-        self.status = status if isinstance(status, Status) else Status(status, description)
+        new = status if isinstance(status, Status) else Status(status, description)
+        self.status = self.status if new.is_unset else new
 
     def record_exception(
         self,
@@ -215,9 +217,6 @@ class DirectSpans:
         if not isinstance(span, LiveSpan) or not span.context.trace_flags & TraceFlags.SAMPLED:
             return
         tracer, limits = self._tracer, _sdk.limits_of(self._tracer)
-        events = list(span.events or ())
-        if error is not None:
-            events.append(Event("exception", error.event(), end_ns))
         _sdk.end_span(
             tracer,
             ReadableSpan(
@@ -231,8 +230,8 @@ class DirectSpans:
                     immutable=False,
                     max_value_len=limits.max_span_attribute_length,
                 ),
-                events=events[-limits.max_events :] if limits.max_events else events,
-                links=span.links or (),
+                events=_events(span, error, end_ns, limits),
+                links=_links(span, limits),
                 kind=SpanKind.INTERNAL,
                 status=_status(span, error),
                 start_time=span.start_ns,
@@ -240,6 +239,23 @@ class DirectSpans:
                 instrumentation_scope=_sdk.scope_of(tracer),
             ),
         )
+
+
+def _events(span: LiveSpan, error: ErrorFacts | None, end_ns: int, limits: SpanLimits) -> Sequence[Event]:
+    own = () if error is None else (Event("exception", error.event(), end_ns),)
+    if not span.events:
+        return own
+    most, longest = limits.max_event_attributes, limits.max_attribute_length
+    given = (Event(e.name, BoundedAttributes(most, e.attributes, True, longest), e.timestamp) for e in span.events)  # noqa: FBT003 - immutable
+    return BoundedList.from_seq(limits.max_events, (*given, *own))
+
+
+def _links(span: LiveSpan, limits: SpanLimits) -> Sequence[Link]:
+    if not span.links:
+        return ()
+    most, longest = limits.max_link_attributes, limits.max_attribute_length
+    given = (Link(link.context, BoundedAttributes(most, link.attributes, True, longest)) for link in span.links)  # noqa: FBT003 - immutable
+    return BoundedList.from_seq(limits.max_links, given)
 
 
 def _status(span: LiveSpan, error: ErrorFacts | None) -> StatusType:
@@ -266,10 +282,13 @@ class TracerSpans:
     def finish(self, span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> None:
         """Set what is known at the end and end the span."""
         if span.is_recording():
-            span.set_attributes(attributes)
+            # What the application has set itself stays.
+            own, status = getattr(span, "attributes", None) or {}, getattr(span, "status", None)
+            span.set_attributes({name: value for name, value in attributes.items() if name not in own})
             if error is not None:
                 span.add_event("exception", error.event(), end_ns)
-                span.set_status(Status(StatusCode.ERROR, error.message))
+                if status is None or status.is_unset:
+                    span.set_status(Status(StatusCode.ERROR, error.message))
         span.end(end_ns)
 
 

@@ -34,10 +34,13 @@ def track_prediction(function: F | None = None, /, *, model: str | None = None, 
     """
 
     def decorate(target: F) -> F:
-        name = model
+        if isinstance(target, (staticmethod, classmethod)):
+            return cast("F", type(target)(decorate(cast("F", target.__func__))))
+        # A callable object or a partial has no name of its own.
+        named: str = getattr(target, "__name__", type(target).__name__)
 
         def start() -> Prediction | NoPrediction:
-            return api.prediction(name, version, fallback=target.__name__)
+            return api.prediction(model, version, fallback=named)
 
         if inspect.isasyncgenfunction(target):
             return cast("F", _async_generator(target, start))
@@ -94,9 +97,11 @@ def _generator(target: Callable[..., Any], start: Callable[[], Prediction | NoPr
             failure = error
             raise
         finally:
-            with p.attached():
-                inner.close()
-            p.finish(failure)
+            try:
+                with p.attached():
+                    inner.close()
+            finally:
+                p.finish(failure)
 
     return call
 
@@ -139,8 +144,10 @@ def _async_generator(target: Callable[..., Any], start: Callable[[], Prediction 
             failure = error
             raise
         finally:
-            with p.attached():
-                await inner.aclose()
-            p.finish(failure)
+            try:
+                with p.attached():
+                    await inner.aclose()
+            finally:
+                p.finish(failure)
 
     return call

@@ -1,6 +1,7 @@
 """What is kept of a prediction's inputs and outputs: copies of numbers and labels, shapes, counts. Never the objects.
 
-Everything here runs on the caller's thread, so each function looks at plain scalars first.
+Everything here runs on the caller's thread, so each function looks at plain scalars first. Objects of unknown
+classes are read with ``attempt``: what they raise is theirs, and means that they can't be read.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from otelml._guard import attempt
 from otelml._lazy import LazyModule, is_numpy
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _SCALARS = (str, bytes, bool, int, float)
 _NUMERIC_KINDS = "fiub"
 _MATRIX = 2
 MAX_PAYLOAD = 4096
+_MAX_SIZE = 2**53
 
 
 def numbers(value: Any) -> Numbers | None:
@@ -36,24 +39,14 @@ def numbers(value: Any) -> Numbers | None:
         return _scalar(value)
     if value is None or isinstance(value, (str, bytes)):
         return None
-    try:
-        array = np.array(array_of(value), dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return array.ravel()
+    return attempt(_float_array, value)[0]
 
 
 def row_maximum(value: Any) -> Numbers | None:
     """Return ``value`` as `numbers` does, but the largest of each row where it is two-dimensional."""
     if isinstance(value, (float, int)) or is_numpy(value, "generic"):
         return numbers(value)
-    try:
-        array = np.asarray(array_of(value))
-        if array.ndim != _MATRIX or array.dtype.kind not in _NUMERIC_KINDS or not array.shape[1]:
-            return numbers(array)
-        return np.array(array.max(axis=1), dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None
+    return attempt(_row_maximum, value)[0]
 
 
 def labels(value: Any) -> Labels | None:
@@ -66,11 +59,7 @@ def labels(value: Any) -> Labels | None:
         return value
     if value is None:
         return None
-    try:
-        array = np.array(array_of(value))
-    except (TypeError, ValueError):
-        return None
-    return array.ravel() if array.ndim == 1 or (array.ndim == _MATRIX and array.shape[1] == 1) else None
+    return attempt(_label_array, value)[0]
 
 
 def array_of(value: Any) -> Any:
@@ -89,21 +78,16 @@ def array_of(value: Any) -> Any:
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
     """Return the shape of an array, frame or sequence; None for a scalar."""
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        try:
-            return tuple(int(n) for n in shape) or None
-        except (TypeError, ValueError):
-            return None
-    return (len(value),) if isinstance(value, (list, tuple)) else None
+    if isinstance(value, _SCALARS):
+        return None
+    return attempt(_shape, value)[0]
 
 
 def dtype_of(value: Any) -> str | None:
     """Return the data type of an array or the class of a frame or sequence."""
-    dtype = getattr(value, "dtype", None)
-    if dtype is not None:
-        return str(dtype)[:64]
-    return type(value).__name__[:64]
+    if isinstance(value, _SCALARS):
+        return type(value).__name__
+    return attempt(_dtype, value)[0]
 
 
 def rows_of(value: Any) -> int:
@@ -114,8 +98,51 @@ def rows_of(value: Any) -> int:
     return shape[0] if shape else 1
 
 
-def missing_in(value: Any) -> int:
-    """Return how many values are NaN or None."""
+def missing_in(value: Any) -> int | None:
+    """Return how many values are NaN or None; None where that can't be told."""
+    return attempt(_missing, value)[0]
+
+
+def payload(value: Any) -> str | None:
+    """Return the text of ``value``, at most 4,096 characters; only called with ``OTELML_CAPTURE=payload``."""
+    return attempt(_payload, value)[0]
+
+
+def _float_array(value: Any) -> NDArray[np.float64]:
+    if hasattr(value, "isna"):  # pandas, whose NA is no number
+        return np.array(value.to_numpy(dtype=np.float64, na_value=np.nan)).ravel()
+    return np.array(array_of(value), dtype=np.float64).ravel()
+
+
+def _row_maximum(value: Any) -> Numbers | None:
+    array = np.asarray(array_of(value))
+    if array.ndim != _MATRIX or array.dtype.kind not in _NUMERIC_KINDS or not array.shape[1]:
+        return numbers(array)
+    return np.array(array.max(axis=1), dtype=np.float64)
+
+
+def _label_array(value: Any) -> NDArray[Any] | None:
+    given = array_of(value)
+    # Text in a list stays as it is: an array of fixed width would take the longest text's size for every row.
+    text = isinstance(given, (list, tuple)) and any(isinstance(x, (str, bytes)) for x in given)
+    array = np.array(given, dtype=object if text else None)
+    return array.ravel() if array.ndim == 1 or (array.ndim == _MATRIX and array.shape[1] == 1) else None
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    if isinstance(value, (list, tuple)):
+        return (len(value),)
+    shape = getattr(value, "shape", None)
+    sizes = () if shape is None else tuple(int(n) for n in shape)
+    return sizes if sizes and all(0 <= n <= _MAX_SIZE for n in sizes) else None
+
+
+def _dtype(value: Any) -> str:
+    dtype = getattr(value, "dtype", None)
+    return str(type(value).__name__ if dtype is None else dtype)[:64]
+
+
+def _missing(value: Any) -> int:
     if is_numpy(value, "ndarray"):
         kind = value.dtype.kind
         if kind == "f":
@@ -134,17 +161,13 @@ def missing_in(value: Any) -> int:
     return 0
 
 
-def payload(value: Any) -> str:
-    """Return the text of ``value``, at most 4,096 characters; only called with ``OTELML_CAPTURE=payload``."""
+def _payload(value: Any) -> str:
     text = repr(value.tolist() if is_numpy(value, "ndarray") else value)
     return text if len(text) <= MAX_PAYLOAD else text[: MAX_PAYLOAD - 1] + "…"
 
 
 def _scalar(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+    return attempt(float, value)[0]
 
 
 def _missing_objects(row: Any) -> int:

@@ -1,5 +1,6 @@
 """A FastAPI service around a scikit-learn model. Run: uvicorn app:app --port 8000."""
 
+import logging
 from typing import Annotated
 
 import otelml
@@ -10,6 +11,7 @@ from fastapi import FastAPI, Query  # noqa: E402 - any order works; this one sho
 from sklearn.datasets import load_iris  # noqa: E402 - the same
 from sklearn.ensemble import RandomForestClassifier  # noqa: E402 - the same
 
+logging.basicConfig(level=logging.INFO)
 iris = load_iris()
 model = RandomForestClassifier(20, random_state=0).fit(iris.data, iris.target)
 app = FastAPI()

@@ -1,4 +1,4 @@
-"""Ten lines: a scikit-learn model whose predictions are observed."""
+"""Ten lines: a scikit-learn pipeline whose predictions are observed."""
 
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -13,4 +13,4 @@ X, y = load_iris(return_X_y=True)
 model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
 for row in X[::10]:
     model.predict_proba([row])
-print("15 predictions made; set OTEL_TRACES_EXPORTER=console to see their spans")
+print("15 predictions made")

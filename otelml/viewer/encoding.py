@@ -10,9 +10,10 @@ import json
 import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from otelml.viewer.rows import Value
+if TYPE_CHECKING:
+    from otelml.viewer.rows import Value
 
 _MARK = '"$'
 _encode = json.JSONEncoder(

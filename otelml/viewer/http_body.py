@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from email.message import Message
 from http import HTTPStatus
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 MAX_BYTES = 16 * 1024 * 1024
 """Limit of a request, as sent and as decompressed."""
 _MAX_LINE = 1024
-_WINDOWS = {"gzip": 31, "deflate": 47, "x-gzip": 31}  # zlib's wbits; 47 finds the header by itself
+_ENCODINGS = ("gzip", "deflate")
 
 
 class RefusedError(Exception):
@@ -47,23 +49,34 @@ def decompressed(encoding: str, body: bytes) -> bytes:
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return body
-    if encoding not in _WINDOWS:
+    if encoding not in _ENCODINGS:
         raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Content-Encoding must be gzip, deflate or identity")
     try:
-        plain = _inflated(body, _WINDOWS[encoding])
-        return _inflated(body, -zlib.MAX_WBITS) if plain is None else plain
+        return _inflated(body, _windows(encoding, body))
     except zlib.error as error:
         raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not {encoding}") from error
 
 
+def _windows(encoding: str, body: bytes) -> int:
+    """Return zlib's ``wbits``. What HTTP calls deflate is zlib's format; some senders leave its header out."""
+    if encoding != "deflate":
+        return zlib.MAX_WBITS | 16
+    has_header = len(body) > 1 and body[0] & 15 == zlib.DEFLATED and int.from_bytes(body[:2], "big") % 31 == 0
+    return zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
+
+
 def _inflated(body: bytes, window: int) -> bytes:
-    machine = zlib.decompressobj(window)
-    plain = machine.decompress(body, MAX_BYTES + 1)
-    if len(plain) > MAX_BYTES:
-        raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BYTES} bytes once decompressed")
-    if not machine.eof:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "the compressed body ends too early")
-    return plain
+    plain = b""
+    while True:  # a gzip file may hold several members, one after the other
+        machine = zlib.decompressobj(window)
+        plain += machine.decompress(body, MAX_BYTES + 1 - len(plain))
+        if len(plain) > MAX_BYTES:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BYTES} bytes once decompressed")
+        if not machine.eof:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the compressed body ends too early")
+        body = machine.unused_data
+        if not body:
+            return plain
 
 
 def _chunked(stream: BinaryIO) -> bytes:
@@ -83,10 +96,9 @@ def _chunked(stream: BinaryIO) -> bytes:
 
 def _chunk_size(stream: BinaryIO) -> int:
     digits = stream.readline(_MAX_LINE).split(b";")[0].strip()
-    try:
-        return int(digits, 16)
-    except ValueError:
-        raise _bad_chunk() from None
+    if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+        raise _bad_chunk()
+    return int(digits, 16)
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from otelml.viewer.http_server import HttpServer
 from otelml.viewer.store import Store
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from otelml.viewer.grpc_server import GrpcServer
 
 

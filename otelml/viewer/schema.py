@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from otelml.viewer.decode import KINDS, STATUSES, Signal
 from otelml.viewer.encoding import dumps, loads, real, unreal
@@ -18,6 +17,9 @@ from otelml.viewer.rows import (
     Span,
     SpanEvent,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VERSION = 1
 """Kept in the file's ``user_version``; a file of another version is refused."""
@@ -202,6 +204,4 @@ def _exponential(sent: Exponential) -> list[Any]:
 
 def _exponential_from(row: list[Any]) -> Exponential:
     scale, zero_count, threshold, positive_offset, positive, negative_offset, negative = row
-    return Exponential(
-        scale, zero_count, threshold, positive_offset, tuple(positive), negative_offset, tuple(negative)
-    )
+    return Exponential(scale, zero_count, threshold, positive_offset, tuple(positive), negative_offset, tuple(negative))

@@ -8,10 +8,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from otelml.errors import OtelmlError
 from otelml.viewer import decode, schema
@@ -19,6 +17,10 @@ from otelml.viewer.decode import SIGNALS, Group, Signal
 from otelml.viewer.encoding import dumps, loads
 from otelml.viewer.folding import fold
 from otelml.viewer.rows import Attributes, LogRecord, MetricPoint, Scope, Span, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
 
 MAX_ROWS = 1_000_000
 
@@ -347,10 +349,10 @@ class Store:
 
     def _received(self, signal: Signal) -> dict[str, int]:
         rows = self.query("SELECT name, received FROM names WHERE signal = ? ORDER BY name", (signal,))
-        return dict(rows)  # type: ignore[arg-type]
+        return dict(rows)
 
     def _counted(self, column: str) -> dict[Signal, int]:
-        rows = dict(self.query(f"SELECT signal, {column} FROM counters"))  # type: ignore[arg-type,var-annotated]  # noqa: S608 - ours
+        rows = dict(self.query(f"SELECT signal, {column} FROM counters"))  # noqa: S608 - a column of ours
         return {signal: rows.get(signal, 0) for signal in SIGNALS}
 
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from otelml import _guard, _sdk, config, runtime
+from otelml import _guard, _labels, _sdk, config, runtime
 from otelml._drops import Drops
 from otelml.integrations.sklearn import SklearnInstrumentor
 from otelml.pipeline import Pipeline
@@ -109,3 +109,4 @@ def telemetry(monkeypatch, **settings):
         yield seen
     finally:
         SklearnInstrumentor().uninstrument()
+        _labels.reset()

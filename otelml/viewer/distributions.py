@@ -1,0 +1,116 @@
+"""Counts, means and quantiles: exact from sorted durations, interpolated from histogram buckets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from otelml.viewer.rows import Exponential, MetricPoint
+
+QUANTILES = (0.05, 0.5, 0.95, 0.99)
+Source = Literal["spans", "histogram"]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """How a quantity is spread; every number is NaN when ``count`` is 0.
+
+    ``source`` says where the quantiles come from: ``spans`` are exact (the smallest value that at least this share
+    does not exceed), ``histogram`` is interpolated linearly within a bucket.
+    """
+
+    count: int
+    mean: float
+    p05: float
+    p50: float
+    p95: float
+    p99: float
+    source: Source
+
+
+def nothing(source: Source) -> Distribution:
+    """Return the distribution of no values."""
+    return Distribution(0, math.nan, math.nan, math.nan, math.nan, math.nan, source)
+
+
+def of_histogram(points: Iterable[MetricPoint]) -> Distribution:
+    """Return the distribution over histogram points, whatever their bounds; explicit and exponential ones may mix."""
+    points = [point for point in points if point.count]
+    buckets = np.array([bucket for point in points for bucket in _buckets(point)], dtype=np.float64)
+    count = sum(point.count or 0 for point in points)
+    if not count or not buckets.size:
+        return nothing("histogram")
+    mean = sum(point.sum or 0.0 for point in points) / count
+    return Distribution(count, mean, *_quantiles(buckets), source="histogram")
+
+
+def _quantiles(buckets: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float, float, float]:
+    """Return the quantiles of buckets (lower, upper, count), each taken as uniform between its edges."""
+    lower, upper, counts = buckets.T
+    edges = np.unique(np.concatenate((lower, upper)))[:, None]
+    width = upper - lower
+    inside = np.clip((edges - lower) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    # A bucket without width is a step: its values lie right of the edge's left limit, left of its right one.
+    before = np.where(width > 0, inside, edges > upper) @ counts
+    after = np.where(width > 0, inside, edges >= upper) @ counts
+    places = np.repeat(edges[:, 0], 2)
+    below = np.column_stack((before, after)).ravel()
+    p05, p50, p95, p99 = (_inverse(places, below, share * counts.sum()) for share in QUANTILES)
+    return p05, p50, p95, p99
+
+
+def _inverse(
+    places: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    below: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    target: float,
+) -> float:
+    """Return the first place below which ``target`` values lie."""
+    right = min(int(np.searchsorted(below, target * (1 - 1e-12))), len(below) - 1)
+    if right == 0 or below[right] <= below[right - 1]:
+        return float(places[right])
+    part = (target - below[right - 1]) / (below[right] - below[right - 1])
+    return float(places[right - 1] + min(part, 1.0) * (places[right] - places[right - 1]))
+
+
+def _buckets(point: MetricPoint) -> Iterator[tuple[float, float, int]]:
+    """Yield (lower, upper, count) of the filled buckets; the smallest and largest value narrow the outer ones."""
+    filled = [bucket for bucket in _edges(point) if bucket[2]]
+    low = -math.inf if point.min is None else point.min
+    high = math.inf if point.max is None else point.max
+    for lower, upper, count in filled:
+        left, right = max(lower, low), min(upper, high)
+        if math.isinf(left):  # nothing says how far an open bucket reaches: its values count as lying on its edge
+            left = min(0.0, right) if lower == -math.inf and right > 0 else right
+        if math.isinf(right):
+            right = left
+        yield left, max(left, right), count
+
+
+def _edges(point: MetricPoint) -> Iterator[tuple[float, float, int]]:
+    if point.exponential is not None:
+        yield from _exponential_edges(point.exponential)
+    elif point.bucket_counts:
+        edges = (-math.inf, *point.bounds, math.inf)
+        yield from zip(edges[:-1], edges[1:], point.bucket_counts, strict=False)
+    else:  # a histogram without buckets: all that is known is its range
+        yield -math.inf, math.inf, point.count or 0
+
+
+def _exponential_edges(sent: Exponential) -> Iterator[tuple[float, float, int]]:
+    for place, count in enumerate(sent.negative, sent.negative_offset):
+        yield -_power(sent.scale, place + 1), -_power(sent.scale, place), count
+    yield -sent.zero_threshold, sent.zero_threshold, sent.zero_count
+    for place, count in enumerate(sent.positive, sent.positive_offset):
+        yield _power(sent.scale, place), _power(sent.scale, place + 1), count
+
+
+def _power(scale: int, place: int) -> float:
+    """Return ``base ** place``, where ``base`` is ``2 ** (2 ** -scale)``, kept within a float's range."""
+    exponent = place * 2.0 ** max(-scale, -1000) if scale > -11 else math.copysign(1e6, place)  # noqa: PLR2004 - 2**11 spans all floats
+    return 2.0 ** max(-1074.0, min(exponent, 1023.0))

@@ -1,0 +1,239 @@
+"""The documentation is true: its snippets run, its links lead somewhere, its generated pages are fresh."""
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from otelml import config, semconv
+from otelml.viewer.receiver import Receiver
+
+ROOT = Path(__file__).parent.parent
+GENERATED = ("metrics.md", "settings.md")
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAME = re.compile(r"`((?:ml|otelml)\.[a-z_.]+[a-z])`")
+SCRIPT = "a script of the repository that runs for minutes or sets up an environment"
+NOT_RUN = {
+    "scripts/demo": SCRIPT,
+    "scripts/test": SCRIPT,
+    "scripts/lint": SCRIPT,
+    "scripts/docs": SCRIPT,
+    "scripts/setup demo,config dev": SCRIPT,
+    "scripts/test tests/test_config.py -k unknown": SCRIPT,
+    "python benchmarks/prediction.py": SCRIPT,
+    "python benchmarks/startup.py": SCRIPT,
+    "pip install '.[fastapi,sklearn]'": "installs packages",
+    "uvicorn app:app --port 8000": "a server: tests/test_examples.py runs it",
+}
+"""Commands that are not run here, each with the reason; that they exist is checked."""
+
+
+def blocks(*languages):
+    """Return (where it stands, text) of every code block in one of the languages."""
+    found = []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        for match in BLOCK.finditer(text):
+            if match[1] in languages:
+                line = text.count("\n", 0, match.start()) + 1
+                found.append(pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+def shell_lines():
+    """Return every line of every shell block once, with its first place; examples have a test of their own."""
+    lines = {}
+    for block in blocks("sh", "console", "bash", "shell"):
+        for line in [] if block.id.startswith("examples/") else block.values[0].splitlines():
+            lines.setdefault(line, block.id)
+    return lines
+
+
+RUN = [pytest.param(line, id=f"{where}-{line[:40]}") for line, where in shell_lines().items() if line not in NOT_RUN]
+
+
+def environment(**settings):
+    """Return the environment of a user whose programs are first on the path."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "OTELML_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), clean["PATH"]])
+    return clean | {"PATH": path} | settings
+
+
+def run(command, folder, **settings):
+    """Run a command in a folder; return what it did."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+@pytest.fixture
+def receiver():
+    """Receive what snippets send."""
+    with Receiver(grpc_port=0) as started:
+        yield started
+
+
+@pytest.mark.parametrize("snippet", blocks("python"))
+def test_python_snippet(snippet, receiver, tmp_path):
+    """It runs as it stands, says nothing on stderr but its own logs, and every prediction in it arrives."""
+    done = run([sys.executable, "-c", snippet], tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "otelml: " not in done.stderr
+    store = receiver.store
+    started = "auto_instrument(" in snippet and "otelml.prediction(" in snippet
+    assert store.total("ml.requests") >= started
+    assert store.counts_by_event_name().get("ml.prediction", 0) == store.total("ml.requests")
+    assert store.total("otelml.dropped") == store.total("otelml.errors") == 0
+
+
+def test_the_readme_sends_what_it_says(receiver, tmp_path):
+    """The stages of its first prediction arrive as spans, its value and business value as metrics."""
+    snippet = next(block.values[0] for block in blocks("python") if "business_value_unit" in block.values[0])
+    run([sys.executable, "-c", snippet], tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
+    spans = receiver.store.counts_by_span_name()
+    assert spans == {"predict demand": 1, "feature_retrieval": 1, "inference": 1}
+    assert receiver.store.total("ml.prediction.value") == 1
+    assert receiver.store.total("ml.prediction.business_value", **{"ml.business_value.unit": "EUR"}) == 1
+
+
+@pytest.mark.parametrize("line", RUN)
+def test_shell_line(line, receiver, tmp_path):
+    """It runs as it stands, beside an app.py, and ends well; what it names in the environment are settings."""
+    shutil.copy(ROOT / "examples/quickstart/app.py", tmp_path / "app.py")
+    line = line.replace("http://localhost:4318", receiver.http_endpoint)
+    line = line.replace("http://localhost:4317", receiver.grpc_endpoint)
+    where = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_EXPORTER_PROMETHEUS_PORT": "0"}
+    done = run(["sh", "-c", line], tmp_path, **where)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    known = {env for row in config.SETTINGS.values() for env in row.envs}
+    assert {word.partition("=")[0] for word in line.split() if re.match(r"OTEL(ML)?_\w+=", word)} <= known
+
+
+@pytest.mark.parametrize("line", NOT_RUN)
+def test_command_that_is_not_run_exists(line):
+    """Its program, and the file it names, are there, and some page still holds it."""
+    assert any(line in page.read_text("utf-8").splitlines() for page in PAGES)
+    program, *arguments = shlex.split(line)
+    if "/" in program:
+        assert os.access(ROOT / program, os.X_OK)
+    else:
+        assert shutil.which(program, path=environment()["PATH"])
+    assert all((ROOT / word).exists() for word in arguments if word.endswith(".py"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    """Every link to a file of the repository finds it, and the heading it names."""
+    for target in LINK.findall(BLOCK.sub("", page.read_text("utf-8"))):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in map(slug, HEADING.findall(file.read_text("utf-8"))), target
+
+
+def slug(heading):
+    """Return the anchor of a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_exist(page):
+    """Every metric, event and attribute name in the text is a row of semconv, every variable a setting."""
+    text = page.read_text("utf-8")
+    rows = (*semconv.METRICS, *semconv.ATTRIBUTES, *semconv.EVENTS)
+    assert set(NAME.findall(text)) - {row.name for row in rows} - python_names() == set()
+    known = {env for row in config.SETTINGS.values() for env in row.envs}
+    ours = set(re.findall(r"\bOTELML_[A-Z_]+[A-Z]\b", text))
+    assert ours - known - {"OTELML_TEST_WORKERS"} == set()
+
+
+def python_names():
+    """Return ``otelml.name`` of everything public."""
+    import otelml  # noqa: PLC0415 - for its names only
+
+    return {f"otelml.{name}" for name in otelml.__all__}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_machine_paths(page):
+    """No page shows where it was written."""
+    assert re.findall(r"(?<![\w.])/(?:home|root|work|tmp|Users)/\S+", page.read_text("utf-8")) == []
+
+
+def test_generated_pages_are_fresh():
+    """docs/metrics.md and docs/settings.md are what the code says."""
+    done = run([sys.executable, "scripts/generate_docs.py", "--check"], ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_page_is_linked():
+    """A page that no other page leads to is not read."""
+    linked = set()
+    for page in PAGES:
+        for target in LINK.findall(page.read_text("utf-8")):
+            linked.add((page.parent / target.partition("#")[0]).resolve())
+    assert {page for page in PAGES if page.parent.name == "docs"} - linked == set()
+
+
+# The levels of CONTRIBUTING.md ------------------------------------------------------------------------------------
+
+
+def levels():
+    """Return the level of each module, as the table in CONTRIBUTING.md says."""
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    return {name: int(level) for level, names in rows for name in re.findall(r"`([\w/]+?)(?:\.py|/)`", names)}
+
+
+def module(path):
+    """Return the name of a module in the table: its own, or its folder's."""
+    return path.relative_to(ROOT / "otelml").parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Return the names, in the table, of the modules of ours that a file imports when it is loaded."""
+    tree = ast.parse(path.read_text("utf-8"))
+    lazy = {id(inner) for node in ast.walk(tree) if is_late(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in lazy and (node.module or "").startswith("otelml"):
+            inside = node.module.split(".")[1:]
+            yield from inside[:1] or (alias.name for alias in node.names)
+
+
+def is_late(node):
+    """Say whether what is under a node is not imported when the module is loaded."""
+    checking = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return checking or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+
+
+def test_imports_flow_down():
+    """Every module has a level in CONTRIBUTING.md, and imports only modules of a lower one or of its own folder."""
+    level = levels()
+    files = [path for path in (ROOT / "otelml").rglob("*.py") if path.name not in {"__init__.py", "__main__.py"}]
+    assert {module(path) for path in files} == set(level)
+    wrong = [
+        (str(path.relative_to(ROOT)), name)
+        for path in files
+        for name in imported(path)
+        if name != module(path) and level[name] >= level[module(path)]
+    ]
+    assert wrong == []
