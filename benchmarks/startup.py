@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 UNWANTED = (
     *("sklearn", "torch", "tensorflow", "xgboost", "lightgbm", "onnxruntime", "transformers", "pandas"),
-    *("pynvml", "grpc", "prometheus_client", "fastapi"),
+    *("numpy", "pynvml", "grpc", "prometheus_client", "fastapi"),
 )
-"""Frameworks, NVML, and exporters that are not configured."""
+"""Frameworks, numpy (imported when the first prediction ends), NVML, and exporters that are not configured."""
 
 MEASURE = """
 import json, os, sys, time, warnings

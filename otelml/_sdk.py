@@ -137,9 +137,11 @@ class _BatchAggregation(_ExplicitBucketHistogramAggregation):
             return
         counts = batch.counts(self._boundaries).tolist()
         low, high = float(batch.values.min()), float(batch.values.max())
+        with np.errstate(over="ignore"):  # a sum of huge values is infinite, as it is in the SDK
+            total = float(batch.values.sum())
         with self._lock:
             self._value = counts if self._value is None else [a + b for a, b in zip(self._value, counts, strict=True)]
-            self._sum += float(batch.values.sum())  # type: ignore[assignment]
+            self._sum += total  # type: ignore[assignment]
             if self._record_min_max:
                 self._min, self._max = min(self._min, low), max(self._max, high)
         if should_sample_exemplar:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
-# Importing the SDK adds a warning filter, and numpy and scikit-learn copy the filters at every call: put them back.
-with warnings.catch_warnings():
+from otelml._imports import undisturbed
+
+with undisturbed():
     from otelml import _labels, context, events, runtime
     from otelml import config as settings
     from otelml._guard import guard

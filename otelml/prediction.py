@@ -14,7 +14,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from otelml import _labels, _sdk, context, semconv, values
-from otelml._guard import guard
+from otelml._guard import attempt, guard
 from otelml.spans import ErrorFacts, LiveSpan
 
 if TYPE_CHECKING:
@@ -387,7 +387,7 @@ class Prediction:
         if predictions is not None:
             result.shape, result.dtype = values.shape_of(predictions), values.dtype_of(predictions)
             if classes is None and numbers is None:
-                classes, numbers = _classes_or_values(predictions)
+                classes, numbers = self._sorted(predictions)
         if classes is not None:
             result.classes = self._keep("class", classes, values.labels(classes))
         if confidence is not None:
@@ -401,6 +401,12 @@ class Prediction:
             result.input_payload = None if inputs is None else values.payload(inputs)
             result.output_payload = None if predictions is None else values.payload(predictions)
         return result
+
+    def _sorted(self, predictions: Any) -> tuple[Any, Any]:
+        sorted_, error = attempt(_classes_or_values, predictions)
+        if error is not None:
+            self.sink.drop("prediction", "unreadable", values.rows_of(predictions))
+        return sorted_ or (None, None)
 
     def _keep(self, what: str, given: Any, kept: Any) -> Any:
         if kept is None:
@@ -492,15 +498,17 @@ def _classes_or_values(predictions: Any) -> tuple[Any, Any]:
         return None, predictions
     dtype = getattr(predictions, "dtype", None)
     kind = getattr(dtype, "kind", "")
+    shape = values.shape_of(predictions) or ()
+    is_table = len(shape) > 1 and shape[1:] != (1,)
     if kind == "f":
-        return None, predictions if len(values.shape_of(predictions) or ()) <= 1 else None
+        return None, None if is_table else predictions
     if (
         isinstance(predictions, (list, tuple))
         and predictions
         and isinstance(predictions[0], (float, list, tuple, dict))
     ):
         return None, predictions if isinstance(predictions[0], float) else None
-    if isinstance(predictions, dict) or len(values.shape_of(predictions) or ()) > 1:
+    if is_table or isinstance(predictions, dict):
         return None, None
     return predictions, None
 

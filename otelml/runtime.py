@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import signal
 import threading
-import warnings
-from contextlib import contextmanager
 from importlib.metadata import distribution, version
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -17,6 +15,8 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from otelml import _guard, _labels, _sdk, pipeline, semconv
 from otelml._drops import Drops
 from otelml._guard import guard
+from otelml._imports import undisturbed
+from otelml.config import SIGNALS
 from otelml.events import Events
 from otelml.export import SpanQueueProcessor
 from otelml.instruments import Instruments
@@ -26,7 +26,7 @@ from otelml.recorder import Recorder
 from otelml.spans import ChosenSpans, RandomIds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     from opentelemetry.metrics import Meter
@@ -77,8 +77,9 @@ class Runtime:
                 active = None
             self._uninstrument()
             self.recorder.stop()
-            flushed = self._pipeline.force_flush(limit) if not self._pipeline.owned else True
-            closed = self._pipeline.shutdown(limit)
+            deadline = monotonic() + limit
+            flushed = self._pipeline.owned >= set(SIGNALS) or self._pipeline.force_flush(limit)
+            closed = self._pipeline.shutdown(max(0.0, deadline - monotonic()))
             for probe in self.probes:
                 probe.stop()
             return flushed and closed
@@ -99,7 +100,7 @@ def start(config: Config) -> Runtime:
         MissingExtraError: When a setting needs an extra that is not installed.
     """
     global active  # noqa: PLW0603 - the one global
-    with _start_lock, _undisturbed():
+    with _start_lock, undisturbed():
         if active is not None:
             return active
         drops = Drops()
@@ -117,22 +118,6 @@ def start(config: Config) -> Runtime:
         _after_fork(runtime, drops, ids)
         active = runtime
         return runtime
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Leave warning filters as they were, and collect no garbage meanwhile.
-
-    numpy and scikit-learn copy the filters at every call. Imports make no garbage, and looking for it takes 10 ms.
-    """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with warnings.catch_warnings():
-            yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _meter(made: pipeline.Pipeline) -> Meter:

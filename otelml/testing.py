@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -166,7 +167,7 @@ class SteppingClock:
         with ExitStack() as stack:
             for module, names in sources.items():
                 for name in names:
-                    stack.enter_context(patch(f"otelml.{module}.{name}", getattr(self, name)))
+                    stack.enter_context(patch.object(import_module(f"otelml.{module}"), name, getattr(self, name)))
             yield
 
 

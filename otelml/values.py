@@ -111,7 +111,10 @@ def payload(value: Any) -> str | None:
 def _float_array(value: Any) -> NDArray[np.float64]:
     if hasattr(value, "isna"):  # pandas, whose NA is no number
         return np.array(value.to_numpy(dtype=np.float64, na_value=np.nan)).ravel()
-    return np.array(array_of(value), dtype=np.float64).ravel()
+    array = np.asarray(array_of(value))
+    if array.dtype.kind == "c":
+        raise TypeError("complex")
+    return np.array(array, dtype=np.float64).ravel()
 
 
 def _row_maximum(value: Any) -> Numbers | None:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from unittest.mock import ANY
 
-import numpy
+import numpy as np
 import pytest
 import requests
 from sklearn.datasets import load_iris
@@ -78,9 +78,9 @@ def test_every_example_is_tested_here():
 
 def classes_without_otelml():
     """Return how often scikit-learn alone predicts each class for the rows of the quickstart."""
-    X, y = load_iris(return_X_y=True)
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
-    return numpy.bincount(model.predict(X[::10])).tolist()
+    rows, species = load_iris(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, species)
+    return np.bincount(model.predict(rows[::10])).tolist()
 
 
 def test_quickstart(store):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from otelml.demo.data import WEATHER
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NUMBERS = ("departure_minute", "arrival_minute", "distance", "plane_age", "engines", "seats", *WEATHER)
-CATEGORIES = ("carrier", "origin", "dest", "weekday", "model")
+CATEGORIES = ("carrier", "origin", "dest", "weekday", "hour", "model")
 FEATURES = (*NUMBERS, *CATEGORIES)
 YEAR = 2013
 UNKNOWN = "unknown"
@@ -38,9 +41,15 @@ def features(
         "carrier": flight["carrier"],
         "origin": flight["origin"],
         "dest": flight["dest"],
-        "weekday": date.fromisoformat(str(flight["date"])).strftime("%a"),
+        "weekday": _weekday(str(flight["date"])),
+        "hour": f"{flight['sched_dep_time'] // 100:02}",
         "model": plane.get("model") or UNKNOWN,
     }
+
+
+@lru_cache(maxsize=512)
+def _weekday(day: str) -> str:
+    return date.fromisoformat(day).strftime("%a")
 
 
 def _number(value: Any) -> float:

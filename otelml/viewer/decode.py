@@ -67,7 +67,7 @@ def parse(signal: Signal, body: bytes, *, as_json: bool) -> Any:
     request = _REQUESTS[signal]()
     try:
         if as_json:
-            return ParseDict(_with_base64_ids(json.loads(body)), request, ignore_unknown_fields=True)
+            return ParseDict(_with_base64_ids(_object(body)), request, ignore_unknown_fields=True)
         request.ParseFromString(body)
     except (DecodeError, ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         encoding = "JSON" if as_json else "protobuf"
@@ -251,6 +251,13 @@ def _signed(number: int) -> int:
 
 def _within(code: int, known: tuple[str, ...]) -> int:
     return code if 0 <= code < len(known) else 0
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    value = json.loads(body)
+    if not isinstance(value, dict):  # ParseDict takes an empty list for an empty message
+        raise TypeError("not a JSON object")
+    return value
 
 
 def _with_base64_ids(value: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from otelml.viewer.folding import added
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -41,13 +43,23 @@ def nothing(source: Source) -> Distribution:
 
 def of_histogram(points: Iterable[MetricPoint]) -> Distribution:
     """Return the distribution over histogram points, whatever their bounds; explicit and exponential ones may mix."""
-    points = [point for point in points if point.count]
+    points = _combined(points)
     buckets = np.array([bucket for point in points for bucket in _buckets(point)], dtype=np.float64)
     count = sum(point.count or 0 for point in points)
     if not count or not buckets.size:
         return nothing("histogram")
     mean = sum(point.sum or 0.0 for point in points) / count
     return Distribution(count, mean, *_quantiles(buckets), source="histogram")
+
+
+def _combined(points: Iterable[MetricPoint]) -> list[MetricPoint]:
+    """Return the filled points, those of the same bounds added up: there may be hundreds of series."""
+    found: dict[tuple[bool, tuple[float, ...]], MetricPoint] = {}
+    for point in points:
+        if point.count:
+            key = (point.exponential is None, point.bounds)
+            found[key] = added(found[key], point) if key in found else point
+    return list(found.values())
 
 
 def _quantiles(buckets: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float, float, float]:
@@ -112,5 +124,5 @@ def _exponential_edges(sent: Exponential) -> Iterator[tuple[float, float, int]]:
 
 def _power(scale: int, place: int) -> float:
     """Return ``base ** place``, where ``base`` is ``2 ** (2 ** -scale)``, kept within a float's range."""
-    exponent = place * 2.0 ** max(-scale, -1000) if scale > -11 else math.copysign(1e6, place)  # noqa: PLR2004 - 2**11 spans all floats
-    return 2.0 ** max(-1074.0, min(exponent, 1023.0))
+    exponent = math.ldexp(place, max(-1000, min(-scale, 900)))
+    return math.ldexp(2.0 ** (exponent % 1.0), max(-1074, min(math.floor(exponent), 1023)))

@@ -37,7 +37,9 @@ def loads(text: str) -> Any:
 
 
 def real(value: float) -> float | str:
-    """Return ``value`` as SQLite can hold it: it stores NaN as NULL, so NaN goes in as text."""
+    """Return ``value`` as SQLite can hold it: no NaN (it would become NULL), no integer of more than 64 bits."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value)
     return value if value == value else "nan"  # noqa: PLR0124 - only NaN differs from itself
 
 

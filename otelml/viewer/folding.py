@@ -21,6 +21,11 @@ def fold(before: MetricPoint | None, point: MetricPoint) -> MetricPoint:
         return point
     if point.temporality != "delta":
         return point if point.time_ns >= before.time_ns else before
+    return added(before, point)
+
+
+def added(before: MetricPoint, point: MetricPoint) -> MetricPoint:
+    """Return two points added up; the rest (attributes, exemplars, resource) is the newer one's."""
     newest = point if point.time_ns >= before.time_ns else before
     same_bounds = before.bounds == point.bounds
     return replace(
@@ -29,10 +34,10 @@ def fold(before: MetricPoint | None, point: MetricPoint) -> MetricPoint:
         value=_plus(before.value, point.value),
         count=_whole(before.count, point.count),
         sum=_plus(before.sum, point.sum),
-        min=_least(before.min, point.min),
-        max=_most(before.max, point.max),
+        min=_least(before, point),
+        max=_most(before, point),
         # Counts under other bounds can't be added: what stays is the newest point's own buckets.
-        bucket_counts=_added(before.bucket_counts, point.bucket_counts) if same_bounds else newest.bucket_counts,
+        bucket_counts=_each(before.bucket_counts, point.bucket_counts) if same_bounds else newest.bucket_counts,
         exponential=_merged(before.exponential, point.exponential),
     )
 
@@ -45,15 +50,18 @@ def _whole(a: int | None, b: int | None) -> int | None:
     return b if a is None else a if b is None else a + b
 
 
-def _least(a: float | None, b: float | None) -> float | None:
-    return b if a is None else a if b is None else min(a, b)
+def _least(a: MetricPoint, b: MetricPoint) -> float | None:
+    """Return the smallest value; None unless every point that has values says its own."""
+    known = [point.min for point in (a, b) if point.count and point.min is not None]
+    return min(known) if len(known) == bool(a.count) + bool(b.count) and known else None
 
 
-def _most(a: float | None, b: float | None) -> float | None:
-    return b if a is None else a if b is None else max(a, b)
+def _most(a: MetricPoint, b: MetricPoint) -> float | None:
+    known = [point.max for point in (a, b) if point.count and point.max is not None]
+    return max(known) if len(known) == bool(a.count) + bool(b.count) and known else None
 
 
-def _added(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+def _each(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(x + y for x, y in zip_longest(a, b, fillvalue=0))
 
 

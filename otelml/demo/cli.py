@@ -1,0 +1,245 @@
+"""``otelml demo``: real flights through a real model behind real HTTP, observed by otelml."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from otelml.errors import MissingExtraError, OtelmlError
+
+try:
+    from rich.console import Console, Group, RenderableType
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+    from otelml.demo import data, training
+    from otelml.demo.replay import Replay
+    from otelml.demo.screen import QUIET, Screen, slowest_tree
+    from otelml.demo.services import Services
+    from otelml.demo.summary import summarize
+except ModuleNotFoundError as missing:
+    raise MissingExtraError(f"the demo ({missing.name})", "demo") from None
+
+from otelml.viewer.receiver import Receiver
+
+if TYPE_CHECKING:
+    from otelml.viewer.store import Store
+
+MODEL = "flight-delay"
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+REFRESH_SECONDS = 0.5
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo; returns 0 when everything sent was received, 1 when not or when a service failed, 2 on misuse."""
+    options = _parser().parse_args(argv)
+    console = Console(record=options.svg is not None, width=None if sys.stdout.isatty() else 100, highlight=False)
+    try:
+        return _run(options, console)
+    except OtelmlError as error:
+        console.print(f"[red]■[/] {error}")
+        return 1
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="otelml demo", description=__doc__.replace("``", ""))
+    parser.add_argument(
+        "--seconds", type=_positive, help="how long to send flights (default: 30, unless --count is given)"
+    )
+    parser.add_argument("--count", type=_count, help="how many flights to send")
+    parser.add_argument(
+        "--rate", type=_rate, default=40.0, help="flights a second; 0: as fast as answered (default: 40)"
+    )
+    parser.add_argument(
+        "--from", dest="day", type=_day, default=data.REPLAY_FROM, help="first day (default: 2013-04-01)"
+    )
+    parser.add_argument("--summary", type=_writable, metavar="FILE", help="write the counts as JSON")
+    parser.add_argument("--svg", type=_writable, metavar="FILE", help="write the last screen as an SVG picture")
+    return parser
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    seconds = options.seconds or (None if options.count else 30.0)
+    console.print("[bold]otelml demo[/]: will this flight arrive more than 15 minutes late?")
+    _prepare(console)
+    elsewhere = os.environ.get(ENDPOINT)
+    with contextlib.ExitStack() as stack:
+        receiver = None if elsewhere else stack.enter_context(Receiver())
+        store = None if receiver is None else receiver.store
+        console.print(f"Telemetry goes to {elsewhere or 'a receiver in this process'}. Starting two services ...")
+        services = stack.enter_context(Services(elsewhere or (receiver.http_endpoint if receiver else None)))
+        flights = data.flights_from(data.store_path(), options.day, options.count)
+        replay = Replay(services.predict_url, flights, rate=options.rate, seconds=seconds)
+        screen = None if store is None else Screen(store, MODEL)
+        goal = _Goal(replay, options.count, seconds)
+        _watch(console, replay, services, screen, goal)
+        services.stop()
+        summary = _settled(replay, store)
+        if screen is not None and store is not None:
+            _report(console, screen, store, goal)
+        _close(console, summary, elsewhere)
+    if options.summary:
+        options.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    if options.svg:
+        console.save_svg(str(options.svg), title="otelml demo")
+    return 0 if summary["equal"] and replay.sent else 1
+
+
+def _prepare(console: Console) -> None:
+    """Make the store of flights and the model, where they are not there yet."""
+    if not data.store_path().exists():
+        console.print("Reading 336,776 real flights of 2013 with weather and planes (about 5 s, once) ...")
+    store = data.ensure_store()
+    if not training.model_path().exists():
+        console.print("Training a scikit-learn pipeline on January to March (about 15 s, once) ...")
+    quality = training.ensure_model(store)
+    if quality is not None:
+        console.print(
+            f"  on {quality.flights:,} flights of March that it had not seen: ROC AUC {quality.auc:.3f},"
+            f" Brier score {quality.brier:.3f} ({quality.base_rate:.0%} were late)"
+        )
+
+
+class _Goal:
+    """How far the replay is."""
+
+    def __init__(self, replay: Replay, count: int | None, seconds: float | None) -> None:
+        self._replay, self._count, self._seconds = replay, count, seconds
+
+    def share(self) -> float:
+        """Return the share done, from 0 to 1."""
+        shares = [self._replay.sent / self._count] if self._count else []
+        if self._seconds:
+            shares.append(self._replay.elapsed / self._seconds)
+        return 1.0 if self._replay.done else min(1.0, max(shares, default=0.0))
+
+    def caption(self) -> str:
+        """Return what is being sent and how long it takes."""
+        if self._replay.done:
+            return f"{self._replay.sent:,} flights sent, up to {self._replay.day}"
+        share = self.share()
+        left = self._replay.elapsed * (1 - share) / share if share else 0.0
+        return f"{self._replay.sent:,} flights sent, now {self._replay.day}, {left:.0f} s to go"
+
+
+def _watch(console: Console, replay: Replay, services: Services, screen: Screen | None, goal: _Goal) -> None:
+    """Send flights until done, with the live picture on a terminal."""
+
+    def picture() -> RenderableType:
+        return Text(goal.caption()) if screen is None else screen.picture(goal.share(), goal.caption())
+
+    replay.start()
+    live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+    with live or contextlib.nullcontext():
+        try:
+            while not replay.done:
+                services.check()
+                current = picture()
+                if live is not None:
+                    live.update(current, refresh=True)
+                time.sleep(REFRESH_SECONDS)
+        finally:
+            replay.stop()
+
+
+def _settled(replay: Replay, store: Store | None) -> dict[str, Any]:
+    """Return the counts once everything is in, within five seconds of the services' end."""
+    if store is not None:
+        store.wait_for(lambda s: summarize(replay, s, MODEL)["equal"], timeout=5.0)
+    return summarize(replay, store, MODEL)
+
+
+def _report(console: Console, screen: Screen, store: Store, goal: _Goal) -> None:
+    console.print()
+    console.print(screen.picture(1.0, goal.caption()))
+    tree = slowest_tree(store, MODEL)
+    if tree is not None:
+        console.print(Group(Text(), tree))
+
+
+def _close(console: Console, summary: dict[str, Any], elsewhere: str | None) -> None:
+    console.print()
+    if elsewhere:
+        sent = summary["sent"]
+        console.print(
+            f"{sent['requests']:,} flights sent, answered {sent['answered']}. Their telemetry is at {elsewhere}."
+        )
+    else:
+        _counts(console, summary)
+    console.print(Text("Next:", "bold"))
+    console.print("  otelml demo --from 2013-12-01         December: a third of the flights is late")
+    console.print("  otelml demo --rate 0 --count 5000     as fast as the service answers")
+    console.print(f"  {ENDPOINT}=http://localhost:4318 otelml demo    into a collector of yours")
+    console.print("  otelml semconv                        every name that otelml emits")
+
+
+def _counts(console: Console, summary: dict[str, Any]) -> None:
+    wrong = {name: pair for name, pair in summary["checks"].items() if pair[0] != pair[1]}
+    items = summary["received"]["items"]
+    if not wrong:
+        received = ", ".join(f"{count:,} {_ITEMS[signal]}" for signal, count in items.items())
+        console.print(
+            f"[green]●[/] [bold]Sent = counted[/] for {summary['sent']['requests']:,} flights, in"
+            f" {len(summary['checks'])} ways: {received}; none dropped."
+        )
+        return
+    table = Table("what", "sent", "received", title="[red]■[/] Counts differ", title_justify="left", border_style=QUIET)
+    for name, (sent, received) in wrong.items():
+        table.add_row(name, f"{sent:,}", f"{received:,}")
+    console.print(table)
+
+
+_ITEMS = {"traces": "spans", "metrics": "metric points", "logs": "log records"}
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:  # noqa: PLR2004 - eleven days
+        raise argparse.ArgumentTypeError(f"{text}: give a number of seconds over 0")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e5:  # noqa: PLR2004 - more than any machine serves
+        raise argparse.ArgumentTypeError(f"{text}: give flights a second, 0 for as fast as answered")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number over 0")
+    return value
+
+
+def _day(text: str) -> str:
+    try:
+        day = date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: write it as 2013-06-15") from None
+    if not data.FIRST_DAY <= day <= data.LAST_DAY:
+        raise argparse.ArgumentTypeError(f"{text}: the flights are those of 2013")
+    return day
+
+
+def _writable(text: str) -> Path:
+    path = Path(text)
+    if not path.parent.is_dir() or path.is_dir() or (path.exists() and not os.access(path, os.W_OK)):
+        raise argparse.ArgumentTypeError(f"{text}: name a file in a directory that exists")
+    return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())
