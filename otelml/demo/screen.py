@@ -29,7 +29,6 @@ ACCENT, QUIET = "#8ab4f8", "grey62"
 GOOD, FAIR, BAD = ("●", "green"), ("▲", "yellow"), ("■", "red")
 """Health is a colour and a shape."""
 BARS = "▁▂▃▄▅▆▇█"
-WIDTH = 79
 HTTP_DURATION = "http.server.request.duration"
 PREDICT_ROUTE = "/predict"
 FAILED_SHARE = (0.01, 0.05)
@@ -184,10 +183,9 @@ def sparkline(values: deque[float]) -> str:
 
 
 def _table(*columns: str, title: str) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", width=WIDTH, padding=(0, 1)
-    )
-    widths = (22, 8, 8, 8, 8, None)
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", show_edge=False)
+    table.pad_edge, table.collapse_padding = False, True
+    widths = (20, 8, 8, 8, 8, 14)
     for i, (name, width) in enumerate(zip(columns, widths, strict=True)):
         last = i == len(widths) - 1
         table.add_column(

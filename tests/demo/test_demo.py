@@ -1,0 +1,80 @@
+"""The demo, run as a user runs it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rich", reason="the demo's packages are missing: pip install 'otelml[demo]'")
+
+STAGES = ("feature_retrieval", "preprocessing", "inference", "postprocessing")
+
+
+def demo(*arguments, **environment):
+    """Run the demo in a process of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    command = [sys.executable, "-m", "otelml.demo.cli", *arguments]
+    return subprocess.run(
+        command, env={**kept, **environment}, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+@pytest.mark.timeout(400)
+def test_everything_sent_is_counted_in_every_signal(tmp_path):
+    """Metrics, spans and events, as the receiver counted them, equal the answers that the replayer counted."""
+    file = tmp_path / "summary.json"
+    done = demo("--count", "1500", "--rate", "0", "--summary", str(file), "--svg", str(tmp_path / "screen.svg"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(file.read_text())
+    answered, received = summary["sent"]["answered"], summary["received"]
+    # 3 of these 1,500 flights have no tail number, and the service refuses them.
+    assert summary["sent"] == {"requests": 1500, "answered": {"200": 1497, "422": 3}}
+    assert received["http_answers"] == answered
+    assert received["requests"] == sum(received["predictions_by_class"].values()) == 1497
+    assert received["errors"] == {}
+    assert received["stages"] == dict.fromkeys(STAGES, 1497)
+    assert received["events"] == {"ml.prediction": 1497}
+    assert received["spans"] == {
+        "GET": 2994,
+        "GET /planes/{tailnum}": 1497,
+        "GET /weather/{origin}/{time_hour}": 1497,
+        "POST /predict": 1500,
+        "predict flight-delay": 1497,
+        **dict.fromkeys(STAGES, 1497),
+    }
+    assert received["missing_values"] > 0
+    assert received["dropped"] == 0
+    assert summary["equal"] is True
+    assert "Sent = counted" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "<svg" in (tmp_path / "screen.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rate", "-1"], "flights a second"),
+        (["--rate", "fast"], "--rate"),
+        (["--count", "0"], "over 0"),
+        (["--seconds", "nan"], "over 0"),
+        (["--from", "2014-01-01"], "those of 2013"),
+        (["--from", "June"], "2013-06-15"),
+        (["--summary", "/no/such/directory/summary.json"], "directory that exists"),
+    ],
+)
+def test_bad_arguments_are_named_and_nothing_starts(arguments, said):
+    """Misuse says what is wrong and how to say it right, with exit code 2."""
+    done = demo(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Starting" not in done.stdout
+
+
+def test_a_service_that_ends_is_reported_with_its_last_lines():
+    """A child that can't start takes the demo down with its reason, not with a silence."""
+    done = demo("--count", "10", OTEL_TRACES_SAMPLER="no_such_sampler")
+    assert done.returncode == 1
+    assert "OTEL_TRACES_SAMPLER" in done.stdout
+    assert "exit code" in done.stdout
