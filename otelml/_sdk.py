@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from bisect import bisect_left
 from contextvars import ContextVar, Token
 from threading import Lock, RLock
@@ -64,8 +63,10 @@ def detach(token: Token[Context]) -> None:
     if _variable is None:
         otel_context.detach(token)
         return
-    with contextlib.suppress(ValueError, RuntimeError):
+    try:  # noqa: SIM105 - contextlib.suppress costs 15 times as much, five times a prediction
         _variable.reset(token)
+    except (ValueError, RuntimeError):
+        pass
 
 
 _SPAN_KEY: str | None = getattr(trace.propagation, "_SPAN_KEY", None)

@@ -6,15 +6,15 @@ can wait (attributes, metrics, the event, the finished spans) is made by the rec
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
-from otelml import _labels, _sdk, context, semconv, values
-from otelml._guard import attempt, guard
+from otelml import _labels, _sdk, context, semconv
+from otelml._guard import guard
+from otelml.result import Result, read
 from otelml.spans import ErrorFacts, LiveSpan
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
 
     from otelml.spans import Spans
-    from otelml.values import Labels, Numbers
 
 KEY = otel_context.create_key("otelml-prediction")
 NANO = 1e-9
@@ -69,34 +68,6 @@ class Sink(Protocol):
     @property
     def drop(self) -> Callable[[str, str, int], None]:
         """Return what counts dropped telemetry: (what, where, number)."""
-
-
-@dataclass(slots=True)
-class Result:
-    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,)."""
-
-    rows: int | None = None
-    classes: Labels | None = None
-    confidence: Numbers | None = None
-    values: Numbers | None = None
-    shape: tuple[int, ...] | None = None
-    dtype: str | None = None
-    input_shape: tuple[int, ...] | None = None
-    input_dtype: str | None = None
-    missing: int | None = None
-    business_value: Numbers | None = None
-    business_unit: str | None = None
-    input_payload: str | None = None
-    output_payload: str | None = None
-
-    def fill(self, other: Result) -> None:
-        """Take from ``other`` what is not known here."""
-        for name in RESULT_FIELDS:
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(other, name))
-
-
-RESULT_FIELDS = tuple(row.name for row in fields(Result))
 
 
 class Stage:
@@ -335,7 +306,9 @@ class Prediction:
             if self.end:
                 self.sink.drop("result", "late", 1)
                 return
-            new = self._result(predictions, classes, confidence, values, inputs, business_value, business_value_unit)
+            new = read(
+                self.sink, predictions, classes, confidence, values, inputs, business_value, business_value_unit
+            )
             if self.result_ is not None:
                 if predictions is None and classes is None and self.result_.rows is not None:
                     new.rows = None  # a model's output says better how many rows there are
@@ -355,7 +328,7 @@ class Prediction:
         """Do what `result` does on behalf of a library: fills only what ``result`` does not say."""
         with guard("prediction.observe"):
             self.framework = self.framework or framework
-            self._observed = self._result(predictions, classes, confidence, values, inputs, None, None)
+            self._observed = read(self.sink, predictions, classes, confidence, values, inputs)
 
     def outcome(self) -> Result | None:
         """Return what is known of inputs and outputs: what the application said, completed by what libraries saw."""
@@ -366,114 +339,6 @@ class Prediction:
             self._observed = None
         return self.result_
 
-    def _result(  # noqa: PLR0917 - the same seven as result(), which takes them by name
-        self,
-        predictions: Any,
-        classes: Any,
-        confidence: Any,
-        numbers: Any,
-        inputs: Any,
-        business_value: Any,
-        unit: str | None,
-    ) -> Result:
-        result = Result()
-        given = next((x for x in (predictions, classes, confidence, numbers, inputs) if x is not None), None)
-        result.rows = None if given is None else values.rows_of(given)
-        if business_value is not None:
-            result.business_value = self._keep("business_value", business_value, values.numbers(business_value))
-            result.business_unit = None if unit is None else _labels.bounded(semconv.BUSINESS_VALUE_UNIT, unit)
-        if self.sink.capture == "none":
-            return result
-        if predictions is not None:
-            result.shape, result.dtype = values.shape_of(predictions), values.dtype_of(predictions)
-            if classes is None and numbers is None:
-                classes, numbers = self._sorted(predictions)
-        if classes is not None:
-            result.classes = self._keep("class", classes, values.labels(classes))
-        if confidence is not None:
-            result.confidence = self._keep("confidence", confidence, values.row_maximum(confidence))
-        if numbers is not None:
-            result.values = self._keep("value", numbers, values.numbers(numbers))
-        if inputs is not None:
-            result.input_shape, result.input_dtype = values.shape_of(inputs), values.dtype_of(inputs)
-            result.missing = values.missing_in(inputs)
-        if self.sink.capture == "payload":
-            result.input_payload = None if inputs is None else values.payload(inputs)
-            result.output_payload = None if predictions is None else values.payload(predictions)
-        return result
-
-    def _sorted(self, predictions: Any) -> tuple[Any, Any]:
-        sorted_, error = attempt(_classes_or_values, predictions)
-        if error is not None:
-            self.sink.drop("prediction", "unreadable", values.rows_of(predictions))
-        return sorted_ or (None, None)
-
-    def _keep(self, what: str, given: Any, kept: Any) -> Any:
-        if kept is None:
-            self.sink.drop(what, "unreadable", values.rows_of(given))
-        return kept
-
-
-class NoStage:
-    """A stage while otelml is off: does nothing."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-
-NO_STAGE = NoStage()
-
-
-class NoPrediction(NoStage):
-    """A prediction while otelml is off: has an id, takes results, records nothing."""
-
-    __slots__ = ("_id", "request_id")
-    stage_open = False
-
-    def __init__(self, request_id: str | None = None, prediction_id: str | None = None) -> None:
-        self.request_id = request_id
-        self._id = prediction_id
-
-    @property
-    def id(self) -> str:
-        """Id of this prediction, as with otelml on."""
-        if self._id is None:
-            self._id = context.new_id()
-        return self._id
-
-    def stage(self, name: str) -> NoStage:  # noqa: ARG002 - the same signature as Prediction
-        """Return a stage that does nothing."""
-        return NO_STAGE
-
-    def result(self, **_: Any) -> None:
-        """Take a result and forget it."""
-
-    observe = result
-
-    def begin(self, *, attach: bool = True) -> Self:  # noqa: ARG002 - the same signature as Prediction
-        """Do nothing."""
-        return self
-
-    def finish(self, error: BaseException | None = None) -> None:
-        """Do nothing."""
-
-    def item(self) -> None:
-        """Do nothing."""
-
-    def attached(self) -> NoStage:
-        """Return a context manager that does nothing."""
-        return NO_STAGE
 
 
 class _Attached:
@@ -490,27 +355,6 @@ class _Attached:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         _sdk.detach(self._token)
-
-
-def _classes_or_values(predictions: Any) -> tuple[Any, Any]:
-    """Sort a model's output into (classes, values): floats are values, labels of any other kind are classes."""
-    if isinstance(predictions, float):
-        return None, predictions
-    dtype = getattr(predictions, "dtype", None)
-    kind = getattr(dtype, "kind", "")
-    shape = values.shape_of(predictions) or ()
-    is_table = len(shape) > 1 and shape[1:] != (1,)
-    if kind == "f":
-        return None, None if is_table else predictions
-    if (
-        isinstance(predictions, (list, tuple))
-        and predictions
-        and isinstance(predictions[0], (float, list, tuple, dict))
-    ):
-        return None, predictions if isinstance(predictions[0], float) else None
-    if is_table or isinstance(predictions, dict):
-        return None, None
-    return predictions, None
 
 
 def current() -> Prediction | None:

@@ -58,6 +58,8 @@ class Runtime:
 
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export everything recorded so far; False when that failed or took longer than ``timeout`` seconds."""
+        if self._closing.locked():
+            return True  # shutdown() has flushed or is about to
         with guard("runtime.force_flush"):
             self.recorder.drain()
             return self._pipeline.force_flush(timeout)

@@ -7,12 +7,15 @@ classes are read with ``attempt``: what they raise is theirs, and means that the
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otelml._guard import attempt
 from otelml._lazy import LazyModule, is_numpy
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import numpy as np
     from numpy.typing import NDArray
 else:
@@ -85,9 +88,16 @@ def shape_of(value: Any) -> tuple[int, ...] | None:
 
 def dtype_of(value: Any) -> str | None:
     """Return the data type of an array or the class of a frame or sequence."""
-    if isinstance(value, _SCALARS):
-        return type(value).__name__
-    return attempt(_dtype, value)[0]
+    dtype = getattr(value, "dtype", None)
+    try:
+        return type(value).__name__[:64] if dtype is None else _dtype_name(dtype)
+    except TypeError:  # a dtype of somebody's own that is not hashable
+        return type(dtype).__name__[:64]
+
+
+@lru_cache(maxsize=256)
+def _dtype_name(dtype: Hashable) -> str:
+    return str(dtype)[:64]
 
 
 def rows_of(value: Any) -> int:

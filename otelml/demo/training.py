@@ -15,6 +15,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL_VERSION = "2013-03"
-LAYOUT = 1
+LAYOUT = 2
 """Raise it when the pipeline changes: older files in the cache are then left alone and a new one is made."""
 LAST_FITTED_DAY = "2013-03-15"
 """The model is judged on the second half of March, which it has not seen, then fitted on all three months."""
@@ -94,8 +95,9 @@ def fit(inputs: pd.DataFrame, labels: list[int]) -> Pipeline:
     categories = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=200)
     columns = ColumnTransformer([("numbers", numbers, list(NUMBERS)), ("categories", categories, list(CATEGORIES))])
     linear = LogisticRegression(C=0.3, max_iter=200, tol=1e-3)
+    folds = StratifiedKFold(3, shuffle=True, random_state=0)
     # One model and one calibration map, from out-of-fold predictions: quick to ask for a single flight.
-    calibrated = CalibratedClassifierCV(linear, method="isotonic", cv=3, ensemble=False)
+    calibrated = CalibratedClassifierCV(linear, method="isotonic", cv=folds, ensemble=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=UserWarning)  # an indicator column can be constant in one fold
         return Pipeline([("columns", columns), ("classifier", calibrated)]).fit(inputs, labels)

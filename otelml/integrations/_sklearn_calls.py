@@ -71,7 +71,7 @@ class Call:
         """Open the first stage, unless the application has marked one itself."""
         if self.prediction is None or self.prediction.stage_open:
             return
-        two = self.transforms and is_seen(type(self.final), self.method)
+        two = self.transforms and is_seen(type(self.final), self.method)  # type: ignore[arg-type] # a class is hashable, mypy takes its instances'
         self.open("preprocessing" if two else "inference")
         self.waiting = self.final if two else None
 
@@ -199,7 +199,7 @@ def final_estimator(model: Any) -> tuple[Any, bool]:
     """Return the estimator behind pipelines and searches, and whether transformers run before it."""
     transforms = False
     for _ in range(MAX_WRAPPED):
-        attribute = _wrapped_in(type(model))
+        attribute = _wrapped_in(type(model))  # type: ignore[arg-type] # a class is hashable, mypy takes its instances'
         inner = getattr(model, "__dict__", _NOTHING).get(attribute)
         if inner is None:
             break

@@ -116,7 +116,7 @@ def _column(result: NDArray[Any]) -> NDArray[Any] | None:
 
 def _kind(final: object) -> Kind:
     """Whether ``predict`` of this estimator gives labels or numbers."""
-    kind = _kind_of_class(type(final))
+    kind = _kind_of_class(type(final))  # type: ignore[arg-type] # a class is hashable, mypy takes its instances'
     return _asked(final) if kind == "ask" else kind
 
 

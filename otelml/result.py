@@ -1,0 +1,121 @@
+"""What is known of a prediction's inputs and outputs, read from whatever the application gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Protocol
+
+from otelml import _labels, semconv, values
+from otelml._guard import attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otelml.values import Labels, Numbers
+
+
+class Sink(Protocol):
+    """What reading needs to know: how much may be kept, and where to count what can't be read."""
+
+    capture: str
+
+    @property
+    def drop(self) -> Callable[[str, str, int], None]:
+        """Return what counts dropped telemetry: (what, where, number)."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,)."""
+
+    rows: int | None = None
+    classes: Labels | None = None
+    confidence: Numbers | None = None
+    values: Numbers | None = None
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    input_shape: tuple[int, ...] | None = None
+    input_dtype: str | None = None
+    missing: int | None = None
+    business_value: Numbers | None = None
+    business_unit: str | None = None
+    input_payload: str | None = None
+    output_payload: str | None = None
+
+    def fill(self, other: Result) -> None:
+        """Take from ``other`` what is not known here."""
+        for name in RESULT_FIELDS:
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(other, name))
+
+
+RESULT_FIELDS = tuple(row.name for row in fields(Result))
+
+
+def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes them by name
+    sink: Sink,
+    predictions: Any,
+    classes: Any,
+    confidence: Any,
+    numbers: Any,
+    inputs: Any,
+    business_value: Any,
+    unit: str | None,
+) -> Result:
+    result = Result()
+    given = next((x for x in (predictions, classes, confidence, numbers, inputs) if x is not None), None)
+    result.rows = None if given is None else values.rows_of(given)
+    if business_value is not None:
+        result.business_value = self._keep("business_value", business_value, values.numbers(business_value))
+        result.business_unit = None if unit is None else _labels.bounded(semconv.BUSINESS_VALUE_UNIT, unit)
+    if self.sink.capture == "none":
+        return result
+    if predictions is not None:
+        result.shape, result.dtype = values.shape_of(predictions), values.dtype_of(predictions)
+        if classes is None and numbers is None:
+            classes, numbers = self._sorted(predictions)
+    if classes is not None:
+        result.classes = self._keep("class", classes, values.labels(classes))
+    if confidence is not None:
+        result.confidence = self._keep("confidence", confidence, values.row_maximum(confidence))
+    if numbers is not None:
+        result.values = self._keep("value", numbers, values.numbers(numbers))
+    if inputs is not None:
+        result.input_shape, result.input_dtype = values.shape_of(inputs), values.dtype_of(inputs)
+        result.missing = values.missing_in(inputs)
+    if self.sink.capture == "payload":
+        result.input_payload = None if inputs is None else values.payload(inputs)
+        result.output_payload = None if predictions is None else values.payload(predictions)
+    return result
+
+def _sorted(self, predictions: Any) -> tuple[Any, Any]:
+    sorted_, error = attempt(_classes_or_values, predictions)
+    if error is not None:
+        self.sink.drop("prediction", "unreadable", values.rows_of(predictions))
+    return sorted_ or (None, None)
+
+def _keep(self, what: str, given: Any, kept: Any) -> Any:
+    if kept is None:
+        self.sink.drop(what, "unreadable", values.rows_of(given))
+    return kept
+
+
+def _classes_or_values(predictions: Any) -> tuple[Any, Any]:
+    """Sort a model's output into (classes, values): floats are values, labels of any other kind are classes."""
+    if isinstance(predictions, float):
+        return None, predictions
+    dtype = getattr(predictions, "dtype", None)
+    kind = getattr(dtype, "kind", "")
+    shape = values.shape_of(predictions) or ()
+    is_table = len(shape) > 1 and shape[1:] != (1,)
+    if kind == "f":
+        return None, None if is_table else predictions
+    if (
+        isinstance(predictions, (list, tuple))
+        and predictions
+        and isinstance(predictions[0], (float, list, tuple, dict))
+    ):
+        return None, predictions if isinstance(predictions[0], float) else None
+    if is_table or isinstance(predictions, dict):
+        return None, None
+    return predictions, None
