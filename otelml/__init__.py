@@ -10,7 +10,8 @@ from __future__ import annotations
 from otelml.api import auto_instrument, current_prediction, event, prediction, stage
 from otelml.errors import ConfigError, MissingExtraError, OtelmlError
 from otelml.logs import logger
-from otelml.prediction import NoPrediction, Prediction, Stage
+from otelml.off import NoPrediction
+from otelml.prediction import Prediction, Stage
 from otelml.runtime import Runtime
 from otelml.tracking import track_prediction
 

@@ -10,7 +10,8 @@ with undisturbed():
     from otelml import _labels, context, events, runtime
     from otelml import config as settings
     from otelml._guard import guard
-    from otelml.prediction import NO_STAGE, NoPrediction, NoStage, Prediction, Stage
+    from otelml.off import NO_STAGE, NoPrediction, NoStage
+    from otelml.prediction import Prediction, Stage
     from otelml.prediction import current as current_prediction
 
 if TYPE_CHECKING:

@@ -109,6 +109,8 @@ def _flag(env: str, help: str, *, default: bool) -> Any:  # noqa: A002 - as in s
     return setting(env, parse.boolean, default, help)
 
 
+EXCLUDED_URLS = ("/health", "/healthz", "/live", "/livez", "/ready", "/readyz", "/startupz", "/ping", "/metrics")
+"""Asked every few seconds, and they say nothing about predictions."""
 _NAMES = parse.listed(parse.text)
 _PROPAGATORS = parse.choice(
     "tracecontext", "baggage", "none", also=lambda word: parse.installed("opentelemetry_propagator", word)
@@ -198,10 +200,7 @@ class Config:
     host: bool = _flag("OTELML_HOST", "Watch CPU, memory, disk, network and the process.", default=True)
     probe_interval: float = _seconds("OTELML_PROBE_INTERVAL", 0.1, 5.0, "Seconds a probe's reading stays fresh.")
     excluded_urls: tuple[str, ...] = setting(
-        "OTELML_EXCLUDED_URLS",
-        _NAMES,
-        ("/health", "/healthz", "/livez", "/readyz", "/ready", "/ping", "/metrics"),
-        "Paths that are not traced, comma separated.",
+        "OTELML_EXCLUDED_URLS", _NAMES, EXCLUDED_URLS, "Paths that are not traced, comma separated."
     )
     sources: Mapping[str, str] = field(default_factory=lambda: _EMPTY, compare=False)
     """Where each value came from: ``default``, ``code``, ``environment NAME`` or ``file PATH``, by row name."""

@@ -9,7 +9,8 @@ from opentelemetry import metrics, trace
 
 from otelml import _labels, _sdk, semconv
 from otelml._lazy import LazyModule
-from otelml.prediction import NANO, Result
+from otelml.prediction import NANO
+from otelml.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -306,9 +306,7 @@ class Prediction:
             if self.end:
                 self.sink.drop("result", "late", 1)
                 return
-            new = read(
-                self.sink, predictions, classes, confidence, values, inputs, business_value, business_value_unit
-            )
+            new = read(self.sink, predictions, classes, confidence, values, inputs, business_value, business_value_unit)
             if self.result_ is not None:
                 if predictions is None and classes is None and self.result_.rows is not None:
                     new.rows = None  # a model's output says better how many rows there are
@@ -338,7 +336,6 @@ class Prediction:
             self.result_.fill(self._observed)
             self._observed = None
         return self.result_
-
 
 
 class _Attached:

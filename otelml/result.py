@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from otelml import _labels, semconv, values
 from otelml._guard import attempt
+from otelml._lazy import is_numpy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,44 +60,47 @@ def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes 
     confidence: Any,
     numbers: Any,
     inputs: Any,
-    business_value: Any,
-    unit: str | None,
+    business_value: Any = None,
+    unit: str | None = None,
 ) -> Result:
+    """Return what may be kept of one call of ``Prediction.result()``; what can't be read is counted as dropped."""
     result = Result()
     given = next((x for x in (predictions, classes, confidence, numbers, inputs) if x is not None), None)
     result.rows = None if given is None else values.rows_of(given)
     if business_value is not None:
-        result.business_value = self._keep("business_value", business_value, values.numbers(business_value))
+        result.business_value = _keep(sink, "business_value", business_value, values.numbers(business_value))
         result.business_unit = None if unit is None else _labels.bounded(semconv.BUSINESS_VALUE_UNIT, unit)
-    if self.sink.capture == "none":
+    if sink.capture == "none":
         return result
     if predictions is not None:
         result.shape, result.dtype = values.shape_of(predictions), values.dtype_of(predictions)
         if classes is None and numbers is None:
-            classes, numbers = self._sorted(predictions)
+            classes, numbers = _sorted(sink, predictions)
     if classes is not None:
-        result.classes = self._keep("class", classes, values.labels(classes))
+        result.classes = _keep(sink, "class", classes, values.labels(classes))
     if confidence is not None:
-        result.confidence = self._keep("confidence", confidence, values.row_maximum(confidence))
+        result.confidence = _keep(sink, "confidence", confidence, values.row_maximum(confidence))
     if numbers is not None:
-        result.values = self._keep("value", numbers, values.numbers(numbers))
+        result.values = _keep(sink, "value", numbers, values.numbers(numbers))
     if inputs is not None:
         result.input_shape, result.input_dtype = values.shape_of(inputs), values.dtype_of(inputs)
         result.missing = values.missing_in(inputs)
-    if self.sink.capture == "payload":
+    if sink.capture == "payload":
         result.input_payload = None if inputs is None else values.payload(inputs)
         result.output_payload = None if predictions is None else values.payload(predictions)
     return result
 
-def _sorted(self, predictions: Any) -> tuple[Any, Any]:
+
+def _sorted(sink: Sink, predictions: Any) -> tuple[Any, Any]:
     sorted_, error = attempt(_classes_or_values, predictions)
     if error is not None:
-        self.sink.drop("prediction", "unreadable", values.rows_of(predictions))
+        sink.drop("prediction", "unreadable", values.rows_of(predictions))
     return sorted_ or (None, None)
 
-def _keep(self, what: str, given: Any, kept: Any) -> Any:
+
+def _keep(sink: Sink, what: str, given: Any, kept: Any) -> Any:
     if kept is None:
-        self.sink.drop(what, "unreadable", values.rows_of(given))
+        sink.drop(what, "unreadable", values.rows_of(given))
     return kept
 
 
@@ -105,17 +109,16 @@ def _classes_or_values(predictions: Any) -> tuple[Any, Any]:
     if isinstance(predictions, float):
         return None, predictions
     dtype = getattr(predictions, "dtype", None)
-    kind = getattr(dtype, "kind", "")
+    # The types of torch and polars have no kind, only a name.
+    kind = getattr(dtype, "kind", None)
+    is_float = "float" in str(dtype).lower() if kind is None else kind == "f"
     shape = values.shape_of(predictions) or ()
     is_table = len(shape) > 1 and shape[1:] != (1,)
-    if kind == "f":
+    if is_float:
         return None, None if is_table else predictions
-    if (
-        isinstance(predictions, (list, tuple))
-        and predictions
-        and isinstance(predictions[0], (float, list, tuple, dict))
-    ):
-        return None, predictions if isinstance(predictions[0], float) else None
-    if is_table or isinstance(predictions, dict):
+    first = predictions[0] if isinstance(predictions, (list, tuple)) and predictions else None
+    if isinstance(first, float) or is_numpy(first, "floating"):
+        return None, predictions
+    if is_table or isinstance(predictions, dict) or isinstance(first, (list, tuple, dict)):
         return None, None
     return predictions, None

@@ -12,7 +12,8 @@ from otelml._lazy import is_numpy
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from otelml.prediction import NoPrediction, Prediction
+    from otelml.off import NoPrediction
+    from otelml.prediction import Prediction
 
 F = TypeVar("F", bound="Callable[..., Any]")
 _SCALARS = (str, bool, int, float)

@@ -88,11 +88,13 @@ def shape_of(value: Any) -> tuple[int, ...] | None:
 
 def dtype_of(value: Any) -> str | None:
     """Return the data type of an array or the class of a frame or sequence."""
+    known = None if isinstance(value, _SCALARS) else attempt(_dtype, value)[0]
+    return type(value).__name__[:64] if known is None else known
+
+
+def _dtype(value: Any) -> str | None:
     dtype = getattr(value, "dtype", None)
-    try:
-        return type(value).__name__[:64] if dtype is None else _dtype_name(dtype)
-    except TypeError:  # a dtype of somebody's own that is not hashable
-        return type(dtype).__name__[:64]
+    return None if dtype is None else _dtype_name(dtype)
 
 
 @lru_cache(maxsize=256)
@@ -148,11 +150,6 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     shape = getattr(value, "shape", None)
     sizes = () if shape is None else tuple(int(n) for n in shape)
     return sizes if sizes and all(0 <= n <= _MAX_SIZE for n in sizes) else None
-
-
-def _dtype(value: Any) -> str:
-    dtype = getattr(value, "dtype", None)
-    return str(type(value).__name__ if dtype is None else dtype)[:64]
 
 
 def _missing(value: Any) -> int:

@@ -31,7 +31,9 @@ def dropped(telemetry):
     return {(p.attributes["otelml.what"], p.attributes["otelml.where"]): p.value for p in points}
 
 
-@pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0.1)], ids=str)
+@pytest.mark.parametrize(
+    "sampler", [ALWAYS_OFF, ParentBased(ALWAYS_OFF), TraceIdRatioBased(0.1)], ids=lambda x: type(x).__name__
+)
 def test_counts_do_not_depend_on_sampling(sampler):
     """Whatever part of the traces is sampled, every call, row and stage counts, and every event is there."""
     with recording(sampler=sampler) as seen:

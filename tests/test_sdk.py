@@ -75,7 +75,7 @@ def test_span_key_is_the_apis():
 
 def test_detach_elsewhere_is_silent(caplog):
     """Detaching in another thread, another task or twice neither raises nor logs, as the API's own would."""
-    token = _sdk.attach(Context({"k": 1}))
+    token, loop = _sdk.attach(Context({"k": 1})), asyncio.new_event_loop()
     with caplog.at_level(logging.DEBUG):
         thread = threading.Thread(target=_sdk.detach, args=(token,))
         thread.start()
@@ -85,11 +85,12 @@ def test_detach_elsewhere_is_silent(caplog):
         async def task():
             _sdk.detach(token)
 
-        asyncio.run(task())
+        loop.run_until_complete(task())
         assert otel_context.get_value("k") == 1
         _sdk.detach(token)
         _sdk.detach(token)
     assert otel_context.get_value("k") is None
+    loop.close()
     assert caplog.records == []
 
 
@@ -187,7 +188,7 @@ class _Exporter:
         (TraceIdRatioBased(0.5), False),
         (ParentBased(TraceIdRatioBased(0.5)), False),
     ],
-    ids=str,
+    ids=lambda x: type(x).__name__,
 )
 def test_samplers_of_the_sdk_are_direct(sampler, always):
     """With the SDK's samplers spans may go straight to the processors; only the default samples every root."""

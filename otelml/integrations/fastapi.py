@@ -22,6 +22,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from otelml import context
 from otelml._guard import guard
+from otelml.config import EXCLUDED_URLS
 from otelml.integrations._private_spans import PrivateTracerProvider, stable_http_names
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 logger = logging.getLogger("otelml")
-
-EXCLUDED_URLS = ("/health", "/healthz", "/live", "/livez", "/ready", "/readyz", "/startupz", "/ping", "/metrics")
-"""Paths without a span or a duration: they are asked every few seconds and say nothing about predictions."""
 
 _PLAIN_PATH = re.compile(r"/[\w./-]*")
 _EXCLUDED_VARIABLES = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
