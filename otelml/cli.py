@@ -196,6 +196,9 @@ def _demo(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return BAD_INPUT
+    except OtelmlError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
     return int(demo(arguments))
 
 

@@ -326,7 +326,15 @@ class Prediction:
         """Do what `result` does on behalf of a library: fills only what ``result`` does not say."""
         with guard("prediction.observe"):
             self.framework = self.framework or framework
-            self._observed = read(self.sink, predictions, classes, confidence, values, inputs)
+            seen = read(self.sink, predictions, classes, confidence, values, inputs)
+            if self._observed is not None and self._observed.rows == seen.rows:
+                seen.fill(self._observed)  # the same rows again: predict_proba() and then predict(), say
+            self._observed = seen
+
+    @property
+    def rows_kept(self) -> int:
+        """Number of rows whose numbers are kept until the record is worked off."""
+        return max((r.rows for r in (self.result_, self._observed) if r is not None and r.rows is not None), default=0)
 
     def outcome(self) -> Result | None:
         """Return what is known of inputs and outputs: what the application said, completed by what libraries saw."""

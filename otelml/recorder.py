@@ -104,9 +104,7 @@ class Recorder:
     def put(self, prediction: Prediction) -> None:
         """Take an ended prediction. Never blocks, but where the buffer is twice over its size."""
         buffer = self._buffer
-        result = prediction.result_
-        if result is not None and result.rows is not None and result.rows > 1:
-            self._pending_rows += result.rows
+        self._pending_rows += prediction.rows_kept
         waiting = len(buffer)
         if waiting >= self._limit:
             prediction.spans_dropped = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -41,7 +42,8 @@ REFRESH_SECONDS = 0.5
 def main(argv: list[str] | None = None) -> int:
     """Run the demo; returns 0 when everything sent was received, 1 when not or when a service failed, 2 on misuse."""
     options = _parser().parse_args(argv)
-    console = Console(record=options.svg is not None, width=None if sys.stdout.isatty() else 100, highlight=False)
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 80
+    console = Console(record=options.svg is not None, width=width, highlight=False)
     try:
         return _run(options, console)
     except OtelmlError as error:
@@ -78,7 +80,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         receiver = None if elsewhere else stack.enter_context(Receiver())
         store = None if receiver is None else receiver.store
         console.print(f"Telemetry goes to {elsewhere or 'a receiver in this process'}. Starting two services ...")
-        services = stack.enter_context(Services(elsewhere or (receiver.http_endpoint if receiver else None)))
+        services = stack.enter_context(Services(receiver.http_endpoint if receiver else None))
         flights = data.flights_from(data.store_path(), options.day, options.count)
         replay = Replay(services.predict_url, flights, rate=options.rate, seconds=seconds)
         screen = None if store is None else Screen(store, MODEL)
@@ -93,7 +95,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         options.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     if options.svg:
         console.save_svg(str(options.svg), title="otelml demo")
-    return 0 if summary["equal"] and replay.sent else 1
+    return 0 if summary["equal"] and replay.answered["200"] else 1
 
 
 def _prepare(console: Console) -> None:
@@ -190,9 +192,10 @@ def _counts(console: Console, summary: dict[str, Any]) -> None:
     if not wrong:
         received = ", ".join(f"{count:,} {_ITEMS[signal]}" for signal, count in items.items())
         console.print(
-            f"[green]●[/] [bold]Sent = counted[/] for {summary['sent']['requests']:,} flights, in"
-            f" {len(summary['checks'])} ways: {received}; none dropped."
+            f"[green]●[/] [bold]Sent = counted[/] for {summary['sent']['requests']:,} flights,"
+            f" {len(summary['checks'])} ways to count; none dropped."
         )
+        console.print(Text(f"  {received}", QUIET))
         return
     table = Table("what", "sent", "received", title="[red]■[/] Counts differ", title_justify="left", border_style=QUIET)
     for name, (sent, received) in wrong.items():
@@ -203,25 +206,29 @@ def _counts(console: Console, summary: dict[str, Any]) -> None:
 _ITEMS = {"traces": "spans", "metrics": "metric points", "logs": "log records"}
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:  # noqa: PLR2004 - eleven days
-        raise argparse.ArgumentTypeError(f"{text}: give a number of seconds over 0")
+def _number(text: str, low: float, high: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r}: give {what}")
     return value
+
+
+def _positive(text: str) -> float:
+    return _number(text, 0.1, 1e6, "a number of seconds over 0")
 
 
 def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e5:  # noqa: PLR2004 - more than any machine serves
-        raise argparse.ArgumentTypeError(f"{text}: give flights a second, 0 for as fast as answered")
-    return value
+    return _number(text, 0, 1e5, "flights a second, 0 for as fast as answered")
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give a whole number over 0")
-    return value
+    value = _number(text, 1, 1e9, "a whole number over 0")
+    if not value.is_integer():
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number over 0")
+    return int(value)
 
 
 def _day(text: str) -> str:

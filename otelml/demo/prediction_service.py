@@ -6,6 +6,7 @@ otelml's part is one call at the top, and the stages and the result of each pred
 from __future__ import annotations
 
 import os
+from datetime import date  # noqa: TC003 - pydantic reads the annotation at run time
 from typing import Any
 
 import otelml
@@ -31,7 +32,7 @@ log = otelml.logger("flights")
 class Flight(BaseModel):
     """What is known of a flight before it departs; times are local, as HHMM."""
 
-    date: str
+    date: date
     time_hour: str
     sched_dep_time: int
     sched_arr_time: int

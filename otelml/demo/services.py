@@ -34,12 +34,13 @@ class ServiceFailedError(OtelmlError):
 class Services:
     """The feature service and the prediction service, on free loopback ports; a context manager.
 
+    ``endpoint`` takes their telemetry over OTLP/HTTP; with None the user's own ``OTEL_*`` settings say where it goes.
+
     Raises ServiceFailedError when one of them does not come up.
     """
 
     def __init__(self, endpoint: str | None) -> None:
-        own = {} if endpoint is None else {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-        self._environment = {**FAST_EXPORT, **os.environ, **own, "PYTHONUNBUFFERED": "1"}
+        self._environment = {**FAST_EXPORT, **_environment(endpoint), "PYTHONUNBUFFERED": "1"}
         self._running: list[tuple[str, subprocess.Popen[bytes], IO[bytes]]] = []
         self.predict_url = ""
 
@@ -90,6 +91,14 @@ class Services:
                 raise ServiceFailedError(f"{name} did not answer within {START_SECONDS:.0f} s")
             time.sleep(0.05)
         return url
+
+
+def _environment(endpoint: str | None) -> dict[str, str]:
+    """Return the services' environment; the user's own ``OTEL_*`` may lead away from a receiver of ours."""
+    if endpoint is None:
+        return dict(os.environ)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    return {**kept, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
 
 
 def _answers(url: str) -> bool:

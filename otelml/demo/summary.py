@@ -43,10 +43,21 @@ def _received(store: Store, model: str) -> dict[str, Any]:
         "stages": {name: times.count for name, times in queries.stage_times(store, model=model).items()},
         "spans": store.counts_by_span_name(),
         "events": store.counts_by_event_name(),
+        "metrics": _totals(store),
         "missing_values": queries.missing_values(store, model=model),
         "dropped": store.total(semconv.DROPPED.name),
         "items": dict(store.received),
     }
+
+
+def _totals(store: Store) -> dict[str, float]:
+    """Return every counter's total and every histogram's count, by metric name."""
+    counted = [
+        name
+        for name in store.metric_names
+        if all(point.monotonic or point.count is not None for point in store.latest(name))
+    ]
+    return {name: store.total(name) for name in counted}
 
 
 def _checks(replay: Replay, received: dict[str, Any], store: Store, model: str) -> dict[str, list[int]]:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("rich", reason="the demo's packages are missing: pip install 'otelml[demo]'")
 
 from otelml.demo import data
+from otelml.viewer.receiver import Receiver
 
 STAGES = ("feature_retrieval", "preprocessing", "inference", "postprocessing")
 
@@ -60,7 +61,8 @@ def test_everything_sent_is_counted_in_every_signal(tmp_path):
     ("arguments", "said"),
     [
         (["--rate", "-1"], "flights a second"),
-        (["--rate", "fast"], "--rate"),
+        (["--rate", "fast"], "flights a second"),
+        (["--count", "1.5"], "whole number"),
         (["--count", "0"], "over 0"),
         (["--seconds", "nan"], "over 0"),
         (["--from", "2014-01-01"], "those of 2013"),
@@ -78,7 +80,30 @@ def test_bad_arguments_are_named_and_nothing_starts(arguments, said):
 
 def test_a_service_that_ends_is_reported_with_its_last_lines():
     """A child that can't start takes the demo down with its reason, not with a silence."""
-    done = demo("--count", "10", OTEL_TRACES_SAMPLER="no_such_sampler")
+    done = demo("--count", "10", OTELML_CAPTURE="everything")
     assert done.returncode == 1
-    assert "OTEL_TRACES_SAMPLER" in done.stdout
+    assert "OTELML_CAPTURE" in done.stdout
     assert "exit code" in done.stdout
+
+
+def test_settings_of_the_users_own_do_not_lead_the_telemetry_astray(tmp_path):
+    """A shell set up for another service (gRPC, sampled out, another name) leaves the demo's counts exact."""
+    file = tmp_path / "summary.json"
+    strange = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "OTEL_TRACES_SAMPLER": "always_off",
+        "OTEL_SERVICE_NAME": "mine",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+    done = demo("--count", "30", "--rate", "0", "--summary", str(file), **strange)
+    assert done.returncode == 0, done.stdout
+    assert json.loads(file.read_text())["equal"] is True
+
+
+def test_telemetry_goes_to_an_endpoint_of_the_users_own():
+    """With OTEL_EXPORTER_OTLP_ENDPOINT set the counts arrive there, and the terminal says so."""
+    with Receiver() as receiver:
+        done = demo("--count", "30", "--rate", "0", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
+        assert done.returncode == 0, done.stdout
+        assert receiver.http_endpoint in done.stdout
+        assert receiver.store.total("ml.requests") == receiver.store.counts_by_span_name()["predict flight-delay"] > 0
