@@ -56,17 +56,11 @@ class Screen:
             self._latencies.append(0.0 if math.isnan(recent.p95) else recent.p95)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(1.0, min(progress, 1.0), width=30, complete_style=ACCENT), Text(caption, QUIET))
-        parts: list[RenderableType] = [
-            bar,
-            Text(),
-            self._answer(),
-            Text(),
-            self._vitals(),
-            self._stages(),
-            self._classes(),
-        ]
-        machines = self._gpus()
-        return Group(*parts, machines) if machines is not None else Group(*parts)
+        tables = [self._vitals(), self._stages(), self._classes(), self._gpus()]
+        parts: list[RenderableType] = [bar, Text(), self._answer()]
+        for table in tables:
+            parts += [Text(), table] if table is not None else []
+        return Group(*parts)
 
     def _answer(self) -> Text:
         """Return the one sentence that says how things are."""
@@ -79,7 +73,7 @@ class Screen:
         return Text.assemble(
             (f"{shape} ", colour),
             (f"{answered:,} flights answered, {share:.1%} refused", "bold"),
-            f"; 95 of 100 predictions took less than {milliseconds(latency.p95)}.",
+            f"; p95 of a prediction {milliseconds(latency.p95)}",
         )
 
     def _vitals(self) -> Table:
