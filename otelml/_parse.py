@@ -6,8 +6,8 @@ Each raises ValueError with what was expected; the caller adds the name of the s
 from __future__ import annotations
 
 import math
-import os
 import re
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -175,8 +175,12 @@ def writable(value: object) -> str:
         raise ValueError("must be a file; it is a directory")
     if not path.parent.is_dir():
         raise ValueError(f"cannot be written: there is no directory {str(path.parent)!r}; create it")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError("cannot be written: permission denied")
+    try:
+        # Opening says more than the permission bits: root, read-only mounts and full tables of files included.
+        with path.open("ab") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot be written: {(error.strerror or 'it failed').lower()}") from None
     return str(path)
 
 

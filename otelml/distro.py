@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 COVERED = frozenset({"fastapi", "logging", "requests", "system_metrics"})
 """Upstream instrumentations left to otelml's own, which use them without their noise and without raw values."""
+OWN = "otelml_"
 
 
 class Distro(BaseDistro):  # type: ignore[misc]
@@ -22,8 +23,8 @@ class Distro(BaseDistro):  # type: ignore[misc]
         os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
-        """Instrument a library, unless the configurator has done it already with our options."""
-        if entry_point.name in COVERED:
+        """Instrument a library; our own integrations are switched on, or left off, by the configurator."""
+        if entry_point.name in COVERED or entry_point.name.startswith(OWN):
             return
         instrumentor = entry_point.load()()
         if not instrumentor.is_instrumented_by_opentelemetry:

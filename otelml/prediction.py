@@ -70,7 +70,29 @@ class Sink(Protocol):
         """Return what counts dropped telemetry: (what, where, number)."""
 
 
-class Stage:
+class _Block:
+    """Makes ``begin`` and ``finish`` a context manager, sync and async."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def begin(self) -> Self: ...
+        def finish(self, error: BaseException | None = None) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.finish(error)
+
+    async def __aenter__(self) -> Self:
+        return self.begin()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.finish(error)
+
+
+class Stage(_Block):
     """One stage of a prediction; a context manager, sync and async."""
 
     __slots__ = ("_token", "end", "error", "name", "prediction", "span", "start")
@@ -121,19 +143,8 @@ class Stage:
 
     __enter__ = begin
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.finish(error)
 
-    async def __aenter__(self) -> Self:
-        return self.begin()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.finish(error)
-
-
-class Prediction:
+class Prediction(_Block):
     """A prediction in progress; a context manager, sync and async. Made by ``otelml.prediction``."""
 
     __slots__ = (
@@ -210,17 +221,6 @@ class Prediction:
             self.sink.put(self)
 
     __enter__ = begin
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.finish(error)
-
-    async def __aenter__(self) -> Self:
-        return self.begin()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        self.finish(error)
 
     def attached(self) -> _Attached:
         """Return a context manager that makes this prediction current; for streaming, around each step."""

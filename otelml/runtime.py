@@ -38,6 +38,8 @@ PREFIX = "otelml_"
 
 active: Runtime | None = None
 """The runtime that predictions go to; None before ``auto_instrument()`` and after ``shutdown()``."""
+_ended = False
+"""Providers of ours were shut down: OpenTelemetry takes no others in this process."""
 _start_lock = threading.Lock()
 
 
@@ -70,7 +72,7 @@ class Runtime:
 
         Integrations are taken off again. Providers that the application made are flushed and left open.
         """
-        global active  # noqa: PLW0603 - the one global
+        global active, _ended  # noqa: PLW0603 - the state of this module
         if not self._closing.acquire(blocking=False):
             return True
         limit = self.config.shutdown_timeout if timeout is None else timeout
@@ -82,6 +84,7 @@ class Runtime:
             deadline = monotonic() + limit
             flushed = self._pipeline.owned >= set(SIGNALS) or self._pipeline.force_flush(limit)
             closed = self._pipeline.shutdown(max(0.0, deadline - monotonic()))
+            _ended = _ended or bool(self._pipeline.owned)
             for probe in self.probes:
                 probe.stop()
             return flushed and closed
@@ -105,6 +108,11 @@ def start(config: Config) -> Runtime:
     with _start_lock, undisturbed():
         if active is not None:
             return active
+        if _ended:
+            _guard.logger.warning(
+                "otelml was shut down in this process, and OpenTelemetry takes providers only once: telemetry from "
+                "here on goes nowhere. Call shutdown() at the end of the program only."
+            )
         drops = Drops()
         ids = RandomIds()
         # Exponential histograms are the SDK's own business: they take one value at a time.

@@ -96,3 +96,24 @@ def test_run_passes_on_arguments_exit_code_and_service_name(receiver):
     assert done.returncode == 7, done.stderr
     assert done.stdout.strip() == "['--flag', 'a b', '--']"
     assert spans == [("named", "predict m")]
+
+
+@pytest.mark.parametrize("command", [("otelml", "run", "--"), ("opentelemetry-instrument",)])
+def test_an_integration_that_is_disabled_stays_off(receiver, tmp_path, command):
+    """OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=sklearn holds under both ways to start without code."""
+    script = tmp_path / "app.py"
+    script.write_text(
+        "from sklearn.dummy import DummyClassifier\nimport otelml\n"
+        "DummyClassifier().fit([[0]], [1]).predict([[0]])\nwith otelml.prediction('by-hand'):\n    pass\n"
+    )
+    endpoint, spans = receiver
+    done = run(
+        *command,
+        *(sys.executable, str(script)),
+        OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="sklearn",
+        OTEL_PYTHON_DISTRO="otelml",
+        OTEL_PYTHON_CONFIGURATOR="otelml",
+    )
+    assert done.returncode == 0, done.stderr
+    assert [name for _, name in spans] == ["predict by-hand"]

@@ -288,3 +288,21 @@ def test_started_is_idempotent_in_threads(telemetry):
     """While one runtime is active, start() and auto_instrument() return it and read no settings."""
     assert otelml.auto_instrument(capture="nonsense") is telemetry.runtime
     assert runtime.start(config.load({}, {})) is telemetry.runtime
+
+
+def test_starting_again_after_shutdown_is_warned_about():
+    """The providers are closed for good, so a second start says that telemetry goes nowhere; predictions still work."""
+    script = """
+import logging
+logging.basicConfig()
+import otelml
+otelml.auto_instrument().shutdown()
+otelml.auto_instrument()
+with otelml.prediction("m"):
+    print("done")
+"""
+    quiet = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=os.environ | quiet, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "done\n"
+    assert done.stderr.count("only once") == 1

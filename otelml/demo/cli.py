@@ -190,7 +190,7 @@ def _close(console: Console, summary: dict[str, Any], elsewhere: str | None) -> 
     again = os.environ.get("DEMO_COMMAND", "otelml demo")
     otelml = ".venv/bin/otelml" if again != "otelml demo" else "otelml"
     for command, what in (
-        (f"{again} --from 2013-12-01", "December: a third of the flights is late"),
+        (f"{again} --from 2013-12-01", "December: a third of them is late"),
         (f"{again} --rate 0 --count 5000", "as fast as the service answers"),
         (f"{otelml} semconv", "every name that otelml emits"),
         (f"{ENDPOINT}=http://localhost:4318 {again}", "a collector"),
