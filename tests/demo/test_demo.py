@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 pytest.importorskip("rich", reason="the demo's packages are missing: pip install 'otelml[demo]'")
@@ -107,3 +109,21 @@ def test_telemetry_goes_to_an_endpoint_of_the_users_own():
         assert done.returncode == 0, done.stdout
         assert receiver.http_endpoint in done.stdout
         assert receiver.store.total("ml.requests") == receiver.store.counts_by_span_name()["predict flight-delay"] > 0
+
+
+def test_a_service_killed_while_flights_are_sent_ends_the_demo():
+    """A crash in the middle is reported at once, and the other service is not left behind."""
+    command = [sys.executable, "-m", "otelml.demo.cli", "--seconds", "60"]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    with subprocess.Popen(command, env=kept, stdout=subprocess.PIPE, text=True) as running:
+        family = psutil.Process(running.pid)
+        deadline = time.monotonic() + 60
+        while len(services := family.children()) < 2 or not services[1].net_connections():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(2)
+        services[1].kill()
+        said, _ = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert "prediction_service ended with exit code -9" in said
+    assert not services[0].is_running()
