@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from opentelemetry.trace import SpanContext
 else:
     np = LazyModule("numpy")
 
@@ -69,27 +70,51 @@ def detach(token: Token[Context]) -> None:
         pass
 
 
-_SPAN_KEY: str | None = getattr(trace.propagation, "_SPAN_KEY", None)
+SPAN_KEY: str | None = getattr(trace.propagation, "_SPAN_KEY", None)
 
 
 def with_span(context: Context, span: trace.Span, key: str, value: object) -> Context:
     """Return ``context`` with ``span`` as the current span and one more value."""
-    if _SPAN_KEY is None:
+    if SPAN_KEY is None:
         return otel_context.set_value(key, value, trace.set_span_in_context(span, context))
-    return Context({**context, _SPAN_KEY: span, key: value})
+    return Context({**context, SPAN_KEY: span, key: value})
+
+
+def _plain_span_context() -> Callable[[SpanContext, int], SpanContext] | None:
+    """Return a way to make a child's context without checking again what its parent has been checked for."""
+    parent = trace.SpanContext(1, 2, False, trace.TraceFlags(1), trace.TraceState())  # noqa: FBT003 - is_remote
+    if tuple(parent) != (1, 2, False, 1, parent.trace_state, True):
+        return None
+    make: Any = tuple.__new__
+    kind, local = trace.SpanContext, False
+
+    def child(above: SpanContext, span_id: int) -> SpanContext:
+        trace_id, _, _, flags, state, _ = above
+        context: SpanContext = make(kind, (trace_id, span_id, local, flags, state, True))
+        return context
+
+    return child
+
+
+def _checked_span_context(above: SpanContext, span_id: int) -> SpanContext:
+    return trace.SpanContext(above.trace_id, span_id, False, above.trace_flags, above.trace_state)  # noqa: FBT003 - is_remote
+
+
+child_context: Callable[[SpanContext, int], SpanContext] = _plain_span_context() or _checked_span_context
+"""Return the context of a new local span below a valid ``above``; ``span_id`` is not zero."""
 
 
 def span_in(context: Context) -> trace.Span:
     """Return the current span of ``context``, or the invalid span."""
-    if _SPAN_KEY is None:
+    if SPAN_KEY is None:
         return trace.get_current_span(context)
-    found = context.get(_SPAN_KEY)
+    found = context.get(SPAN_KEY)
     return found if isinstance(found, trace.Span) else trace.INVALID_SPAN
 
 
 def only_span(span: trace.Span) -> Context:
     """Return a context that holds nothing but the span: what an exemplar or a log record is correlated by."""
-    return trace.set_span_in_context(span, Context()) if _SPAN_KEY is None else Context({_SPAN_KEY: span})
+    return trace.set_span_in_context(span, Context()) if SPAN_KEY is None else Context({SPAN_KEY: span})
 
 
 # 2 Histograms ---------------------------------------------------------------------------------------------------
@@ -248,7 +273,7 @@ def _ignores_start(kind: type[SpanProcessor]) -> bool:
     return kind.on_start is SpanProcessor.on_start and kind._on_ending is SpanProcessor._on_ending
 
 
-def processors_of(tracer: Tracer) -> object:
+def processors_of(tracer: Any) -> object:
     """Return an object whose identity changes when a span processor is added to the tracer's provider."""
     return getattr(tracer.span_processor, "_span_processors", None)
 

@@ -92,6 +92,10 @@ class _Block:
         self.finish(error)
 
 
+_STAGE_BEGIN, _STAGE_FINISH = guard("stage.begin"), guard("stage.finish")
+_BEGIN, _FINISH = guard("prediction.begin"), guard("prediction.finish")
+
+
 class Stage(_Block):
     """One stage of a prediction; a context manager, sync and async."""
 
@@ -107,17 +111,17 @@ class Stage(_Block):
 
     def begin(self, start: int | None = None, *, attach: bool = True) -> Self:
         """Start the stage at ``start`` (``perf_counter_ns``; now by default) and make its span current."""
-        with guard("stage.begin"):
+        with _STAGE_BEGIN:
             prediction = self.prediction
             if prediction.end:
                 prediction.sink.drop("stage", "late", 1)
                 return self
-            self.start = perf_counter_ns() if start is None else start
-            prediction.open_stages.append(self)
+            self.start = tick = perf_counter_ns() if start is None else start
+            prediction.stages.append(self)
             if prediction.sampled:
                 current = _sdk.get_current()
                 parent = prediction.parent_of_stage(current)
-                self.span = prediction.spans.child(self.name, parent, current, prediction.wall_at(self.start))
+                self.span = prediction.spans.child(self.name, parent, current, prediction.offset + tick)
                 if attach:
                     self._token = _sdk.attach(_sdk.with_span(current, self.span, KEY, prediction))
         return self
@@ -134,12 +138,11 @@ class Stage(_Block):
         if not self.start or self.end:
             return
         self.end = perf_counter_ns()
-        with guard("stage.finish"):
+        with _STAGE_FINISH:
             if error is not None and not isinstance(error, GeneratorExit):
                 self.error = ErrorFacts(error)
             if type(self.span) is LiveSpan:
-                self.span.end_ns = self.prediction.wall_at(self.end)
-            self.prediction.stage_ended(self)
+                self.span.end_ns = self.prediction.offset + self.end
 
     __enter__ = begin
 
@@ -148,8 +151,8 @@ class Prediction(_Block):
     """A prediction in progress; a context manager, sync and async. Made by ``otelml.prediction``."""
 
     __slots__ = (
-        *("_given", "_id", "_observed", "_token", "_wall", "end", "error", "first_item", "framework", "items"),
-        *("open_stages", "operation", "request_id", "result_", "sampled", "series", "sink", "span", "stages", "start"),
+        *("_given", "_id", "_observed", "_token", "end", "error", "first_item", "framework", "items", "offset"),
+        *("operation", "request_id", "result_", "sampled", "series", "sink", "span", "stages", "start"),
         *("spans", "spans_dropped"),
     )
 
@@ -167,11 +170,10 @@ class Prediction(_Block):
         self.operation, self.framework = operation, framework
         self.request_id = request_id
         self._id = None if prediction_id is None else _labels.text(prediction_id)
-        self.start = self.end = self._wall = 0
+        self.start = self.end = self.offset = 0
         self.span: trace.Span = trace.INVALID_SPAN
         self.sampled = False
         self.stages: list[Stage] = []
-        self.open_stages: list[Stage] = []
         self.error: ErrorFacts | None = None
         self.result_: Result | None = None
         self._observed: Result | None = None
@@ -185,8 +187,9 @@ class Prediction(_Block):
         """Start the prediction; with ``attach`` its span becomes the current one."""
         if self.start:
             return self
-        self._wall, self.start = time_ns(), perf_counter_ns()
-        with guard("prediction.begin"):
+        wall, self.start = time_ns(), perf_counter_ns()
+        self.offset = wall - self.start
+        with _BEGIN:
             current = _sdk.get_current()
             if self.request_id is None:
                 self.request_id = context.request_id()
@@ -195,7 +198,7 @@ class Prediction(_Block):
             series = self.series
             series.active.add(id(self))
             self.spans = self.sink.spans
-            self.span = self.spans.start(series.span_name, current, series.attributes, self._wall)
+            self.span = self.spans.start(series.span_name, current, series.attributes, wall)
             self.sampled = self.span.is_recording()
             if attach:
                 self._token = _sdk.attach(_sdk.with_span(current, self.span, KEY, self))
@@ -207,7 +210,7 @@ class Prediction(_Block):
         if not self.start or self.end:
             return
         self.end = perf_counter_ns()
-        with guard("prediction.finish"):
+        with _FINISH:
             if self._token is not None:
                 _sdk.detach(self._token)
                 self._token = None
@@ -215,9 +218,10 @@ class Prediction(_Block):
             if error is not None and not isinstance(error, GeneratorExit):
                 self.error = ErrorFacts(error)
             if type(self.span) is LiveSpan:
-                self.span.end_ns = self.wall_at(self.end)
-            for stage in list(self.open_stages):
-                stage.close()
+                self.span.end_ns = self.offset + self.end
+            for stage in self.stages:
+                if not stage.end:
+                    stage.close()
             self.sink.put(self)
 
     __enter__ = begin
@@ -244,11 +248,11 @@ class Prediction(_Block):
     @property
     def stage_open(self) -> bool:
         """Whether a stage of this prediction is open."""
-        return bool(self.open_stages)
+        return any(not stage.end for stage in self.stages)
 
     def wall_at(self, tick: int) -> int:
         """Return the time since the epoch, in ns, of a ``perf_counter_ns`` reading."""
-        return self._wall + tick - self.start
+        return self.offset + tick
 
     def stage(self, name: str) -> Stage:
         """Return a stage to enter: feature_retrieval, preprocessing, inference, postprocessing or a name of your own.
@@ -260,20 +264,10 @@ class Prediction(_Block):
     def parent_of_stage(self, current: Context) -> trace.SpanContext:
         """Return the span a stage belongs under: the current one where it is of this trace, else the prediction's."""
         own = self.span.get_span_context()
-        span = _sdk.span_in(current)
-        if span is self.span:
+        if current.get(_sdk.SPAN_KEY) is self.span:  # type: ignore[arg-type] # without a key nothing is found
             return own
-        now = span.get_span_context()
+        now = _sdk.span_in(current).get_span_context()
         return now if now.trace_id == own.trace_id else own
-
-    def stage_ended(self, stage: Stage) -> None:
-        """Move a stage from the open to the ended ones."""
-        open_stages = self.open_stages
-        if open_stages and open_stages[-1] is stage:
-            open_stages.pop()
-        elif stage in open_stages:
-            open_stages.remove(stage)
-        self.stages.append(stage)
 
     def item(self) -> None:
         """Count one item of a streaming prediction."""
@@ -334,7 +328,8 @@ class Prediction(_Block):
     @property
     def rows_kept(self) -> int:
         """Number of rows whose numbers are kept until the record is worked off."""
-        return max((r.rows for r in (self.result_, self._observed) if r is not None and r.rows is not None), default=0)
+        result = self.result_ or self._observed
+        return 0 if result is None else result.rows or 0
 
     def outcome(self) -> Result | None:
         """Return what is known of inputs and outputs: what the application said, completed by what libraries saw."""
@@ -354,7 +349,7 @@ class _Attached:
 
     def __enter__(self) -> None:
         prediction = self._prediction
-        stages = prediction.open_stages
+        stages = [stage for stage in prediction.stages if not stage.end]
         span = stages[-1].span if stages else None  # a stage may stay open from one step to the next
         self._token = _sdk.attach(_sdk.with_span(_sdk.get_current(), span or prediction.span, KEY, prediction))
 

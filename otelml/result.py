@@ -65,8 +65,7 @@ def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes 
 ) -> Result:
     """Return what may be kept of one call of ``Prediction.result()``; what can't be read is counted as dropped."""
     result = Result()
-    given = next((x for x in (predictions, classes, confidence, numbers, inputs) if x is not None), None)
-    result.rows = None if given is None else values.rows_of(given)
+    result.rows = _rows(predictions, classes, confidence, numbers, inputs)
     if business_value is not None:
         result.business_value = _keep(sink, "business_value", business_value, values.numbers(business_value))
         result.business_unit = None if unit is None else _labels.bounded(semconv.BUSINESS_VALUE_UNIT, unit)
@@ -89,6 +88,13 @@ def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes 
         result.input_payload = None if inputs is None else values.payload(inputs)
         result.output_payload = None if predictions is None else values.payload(predictions)
     return result
+
+
+def _rows(*given: Any) -> int | None:
+    for value in given:
+        if value is not None:
+            return values.rows_of(value)
+    return None
 
 
 def _sorted(sink: Sink, predictions: Any) -> tuple[Any, Any]:

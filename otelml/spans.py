@@ -60,18 +60,19 @@ class LiveSpan(trace.Span):
     and bounded by the worker.
     """
 
-    __slots__ = ("attributes", "context", "end_ns", "events", "links", "name", "parent", "start_ns", "status")
+    __slots__ = ("context", "name", "parent", "start_ns")
+    # Most spans never have these: they take room, and time to set, only in those that do.
+    end_ns = 0
+    attributes: dict[str, Any] | None = None
+    events: list[Event] | None = None
+    links: list[Link] | None = None
+    status: StatusType | None = None
 
     def __init__(self, name: str, context: SpanContext, parent: SpanContext | None, start_ns: int) -> None:
         self.name = name
         self.context = context
         self.parent = parent
         self.start_ns = start_ns
-        self.end_ns = 0
-        self.attributes: dict[str, Any] | None = None
-        self.events: list[Event] | None = None
-        self.links: list[Link] | None = None
-        self.status: StatusType | None = None
 
     def get_span_context(self) -> SpanContext:
         """Return the span's context."""
@@ -166,6 +167,7 @@ class DirectSpans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._ids = tracer.id_generator
+        self._span_id = tracer.id_generator.generate_span_id
         self._always = _sdk.always_on_root(tracer)
         self._flags = _SAMPLED
         self._unsampled_flags = _NOT_SAMPLED
@@ -188,8 +190,7 @@ class DirectSpans:
 
     def child(self, name: str, parent: SpanContext, context: Context, start_ns: int) -> trace.Span:  # noqa: ARG002
         """Start a span below ``parent``, sampled as it is."""
-        own = SpanContext(parent.trace_id, self._ids.generate_span_id(), _LOCAL, parent.trace_flags, parent.trace_state)
-        return LiveSpan(name, own, parent, start_ns)
+        return LiveSpan(name, _sdk.child_context(parent, self._span_id()), parent, start_ns)
 
     def _decide(
         self,
@@ -298,18 +299,19 @@ class ChosenSpans:
     def __init__(self, tracer: trace.Tracer, ours: tuple[type[SpanProcessor], ...] = ()) -> None:
         self._tracer, self._ours = tracer, ours
         self._seen: object = None
+        self._of_sdk = isinstance(tracer, Tracer)
         self._chosen: Spans = TracerSpans(tracer)
         self._choose()
 
     def _choose(self) -> None:
         direct = _sdk.direct_tracer(self._tracer, self._ours)
         self._chosen = TracerSpans(self._tracer) if direct is None else DirectSpans(direct)
-        if isinstance(self._tracer, Tracer):
+        if self._of_sdk:
             self._seen = _sdk.processors_of(self._tracer)
 
     @property
     def current(self) -> Spans:
         """Return the way spans are made now."""
-        if isinstance(self._tracer, Tracer) and _sdk.processors_of(self._tracer) is not self._seen:
+        if self._of_sdk and _sdk.processors_of(self._tracer) is not self._seen:
             self._choose()
         return self._chosen

@@ -63,7 +63,7 @@ def test_context_variable_is_the_apis():
 def test_span_key_is_the_apis():
     """A context made by with_span() is read by the API, and the API's by span_in()."""
     span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
-    assert _sdk._SPAN_KEY is not None
+    assert _sdk.SPAN_KEY is not None
     made = _sdk.with_span(Context({"a": 1}), span, "k", 5)
     assert trace.get_current_span(made) is span
     assert (made["a"], made["k"]) == (1, 5)
@@ -97,7 +97,7 @@ def test_detach_elsewhere_is_silent(caplog):
 def test_public_ways_do_the_same(monkeypatch):
     """Without the private names the public calls take over, with the same result."""
     monkeypatch.setattr(_sdk, "_variable", None)
-    monkeypatch.setattr(_sdk, "_SPAN_KEY", None)
+    monkeypatch.setattr(_sdk, "SPAN_KEY", None)
     span = trace.NonRecordingSpan(trace.SpanContext(1, 2, is_remote=False))
     made = _sdk.with_span(Context({"a": 1}), span, "k", 5)
     assert (_sdk.span_in(made), made["a"], made["k"]) == (span, 1, 5)
@@ -278,3 +278,14 @@ def test_private_names_are_only_here():
 
 def _is_self(node):
     return isinstance(node, ast.Name) and node.id in {"self", "cls"}
+
+
+def test_a_childs_context_is_what_the_constructor_makes():
+    """The short cut gives the same context as the checked constructor, for every flag and trace state."""
+    for flags in range(4):
+        state = trace.TraceState([("vendor", "x")])
+        above = trace.SpanContext(1 << 100, 2, is_remote=True, trace_flags=trace.TraceFlags(flags), trace_state=state)
+        child, checked = _sdk.child_context(above, 3), _sdk._checked_span_context(above, 3)
+        assert child == checked
+        assert type(child) is trace.SpanContext
+        assert (child.is_valid, child.is_remote, child.trace_flags, child.trace_state) == (True, False, flags, state)
