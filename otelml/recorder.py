@@ -19,6 +19,8 @@ from otelml.events import describe
 from otelml.prediction import Series
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from otelml._drops import Drops
@@ -199,8 +201,8 @@ class Recorder:
         spans = p.spans
         for stage in p.stages:
             if stage.span is not None:
-                known = {**p.series.attributes, semconv.STAGE: stage.name}
+                known: Mapping[str, Any] = p.series.of_stage(stage.name)
                 if stage.error is not None:
-                    known[semconv.ERROR_TYPE] = stage.error.type
+                    known = {**known, semconv.ERROR_TYPE: stage.error.type}
                 spans.finish(stage.span, known, stage.error, p.wall_at(stage.end))
         spans.finish(p.span, attributes, p.error, end)

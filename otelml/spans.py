@@ -19,7 +19,9 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otelml import _scrub, _sdk, semconv
+from otelml import _scrub, _sdk, encoding, semconv
+from otelml.encoding import Encoded, Home
+from otelml.export import SpanQueueProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
     from opentelemetry.trace.status import Status as StatusType
     from opentelemetry.util.types import Attributes, AttributeValue
+
+    from otelml.export import BatchQueue
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
@@ -167,6 +171,9 @@ class DirectSpans:
         self._tracer = tracer
         self._ids = tracer.id_generator
         self._always = _sdk.always_on_root(tracer)
+        self._seen = _sdk.processors_of(tracer)
+        self._queue = self._own_queue()
+        self._home = Home(tracer.resource, _sdk.scope_of(tracer))
         self._flags = _SAMPLED
         self._unsampled_flags = _NOT_SAMPLED
         if tracer.id_generator.is_trace_id_random():
@@ -213,8 +220,10 @@ class DirectSpans:
         return LiveSpan(name, own, parent, start_ns)
 
     def finish(self, span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> None:
-        """Build the SDK's span and hand it to the processors."""
+        """Put the encoded span into our queue, or build the SDK's span and hand it to the processors."""
         if not isinstance(span, LiveSpan) or not span.context.trace_flags & TraceFlags.SAMPLED:
+            return
+        if self._queue is not None and self._put(span, attributes, error, end_ns):
             return
         tracer, limits = self._tracer, _sdk.limits_of(self._tracer)
         _sdk.end_span(
@@ -239,6 +248,31 @@ class DirectSpans:
                 instrumentation_scope=_sdk.scope_of(tracer),
             ),
         )
+
+    def _own_queue(self) -> BatchQueue[Any] | None:
+        """Return our queue where nobody else sees the spans and it takes them encoded."""
+        processors = self._seen
+        if not isinstance(processors, tuple) or len(processors) != 1:
+            return None
+        (only,) = processors
+        ours = type(only) is SpanQueueProcessor and only.takes_encoded
+        return only.queue if ours and _sdk.plain_limits(_sdk.limits_of(self._tracer), "span") else None
+
+    def _put(self, span: LiveSpan, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> bool:
+        """Queue the span encoded; False where it has to go the SDK's way."""
+        tracer = self._tracer
+        if span.attributes or span.events or span.links or span.status is not None:
+            return False
+        if _sdk.processors_of(tracer) is not self._seen or self._queue is None:
+            return False
+        if tracer.resource is not self._home.resource:  # it is another one in a forked child
+            self._home = Home(tracer.resource, _sdk.scope_of(tracer))
+        failed = None if error is None else (error.message, error.event())
+        times = (span.start_ns, end_ns)
+        data = encoding.attempted(encoding.span, span.name, span.context, span.parent, times, attributes, error=failed)
+        if data is not None:
+            self._queue.put(Encoded(data, self._home))
+        return data is not None
 
 
 def _events(span: LiveSpan, error: ErrorFacts | None, end_ns: int, limits: SpanLimits) -> Sequence[Event]:
