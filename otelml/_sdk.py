@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from contextvars import ContextVar, Token
+from importlib import import_module
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Self
 
@@ -302,6 +303,16 @@ def sender(exporter: object) -> Callable[[bytes], bool] | None:
     return send
 
 
+def encoder(signal: str) -> Callable[[list[Any]], Any] | None:
+    """Return the official encoder of ``traces`` or ``logs``; call it where the exporter has imported it already."""
+    name = "trace_encoder" if signal == "traces" else "_log_encoder"
+    try:
+        module = import_module(f"opentelemetry.exporter.otlp.proto.common.{name}")
+    except ImportError:
+        return None
+    return getattr(module, "encode_spans" if signal == "traces" else "encode_logs", None)
+
+
 # 6 Logs ---------------------------------------------------------------------------------------------------------
 
 
@@ -311,9 +322,14 @@ def log_processors_of(logger: object) -> tuple[Any, ...]:
         if type(logger) is not SdkLogger or not logger._is_enabled():
             return ()
         found: tuple[Any, ...] = logger._multi_log_record_processor._log_record_processors
-        return found if plain_limits(logger._log_record_limits, "log_record") else ()
     except AttributeError:
         return ()
+    return found
+
+
+def log_limits_of(logger: Any) -> Any:
+    """Return a logger's limits of log records, None where they are not known."""
+    return getattr(logger, "_log_record_limits", None)
 
 
 def log_home(logger: Any) -> tuple[Any, Any]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _UNIQUE = frozenset({semconv.PREDICTION_ID, semconv.REQUEST_ID})
 """Attributes whose values never come again: not worth remembering."""
 _MAX_REMEMBERED = 64
+_LOW = (1 << 64) - 1
+_ROOT_IDS, _IDS = Struct(">2sQQ2sQ").pack, Struct(">2sQQ2sQ2sQ").pack
 _DOUBLE = Struct("<d").pack
 _TIMES = Struct("<cQcQ").pack
 _TIME = Struct("<cQ").pack
@@ -40,8 +42,9 @@ class Unusual(Exception):  # noqa: N818 - not a fault: the SDK's way is taken
 class Known(dict[str, Any]):
     """Attributes that are encoded once and used several times; not to be changed after that."""
 
-    __slots__ = ("pairs",)
+    __slots__ = ("of_span", "pairs")
     pairs: list[bytes]
+    of_span: bytes
 
 
 class Encoded:
@@ -85,14 +88,6 @@ class Home:
         )
 
 
-def attempted(encode: Callable[..., bytes], *args: Any, **known: Any) -> bytes | None:
-    """Return the bytes, or None where the shape is unusual."""
-    try:
-        return encode(*args, **known)
-    except (Unusual, UnicodeEncodeError):
-        return None
-
-
 def span(
     name: str,
     context: SpanContext,
@@ -100,27 +95,31 @@ def span(
     times: tuple[int, int],
     attributes: Mapping[str, Any],
     *,
-    error: tuple[str, Mapping[str, str]] | None,
+    error: tuple[str, Mapping[str, str]] | None = None,
 ) -> bytes:
-    """Return an internal span; ``times`` are its start and end in ns, ``error`` a message and an event's attributes."""
-    if context.trace_state:
+    """Return an internal span; ``times`` are its start and end in ns, ``error`` a message and an event's attributes.
+
+    Raises:
+        Unusual: It has a trace state or other values than texts, numbers and lists of them.
+        UnicodeEncodeError: A text is not one.
+    """
+    trace_id, span_id, _, _, state, _ = context  # a tuple: its properties cost five times as much
+    if state:
         raise Unusual
-    below = b"" if parent is None else b"\x22\x08" + parent.span_id.to_bytes(8)
+    start, end = times
+    if parent is None:
+        ids, flags = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id), _HAS_REMOTE
+    else:
+        above, flags = parent[1], _IS_REMOTE if parent[2] else _HAS_REMOTE
+        ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
     message = b"".join(
         (
-            b"\x0a\x10",
-            context.trace_id.to_bytes(16),
-            b"\x12\x08",
-            context.span_id.to_bytes(8),
-            below,
-            _name(name),
-            _TIMES(b"\x39", times[0], b"\x41", times[1]),
-            _tagged(b"\x4a", pairs(attributes)),
-            _UNSET if error is None else _failed(times[1], *error),
-            _IS_REMOTE if parent is not None and parent.is_remote else _HAS_REMOTE,
+            *(ids, _name(name), _TIMES(b"\x39", start, b"\x41", end)),
+            *(_of_span(attributes), _UNSET if error is None else _failed(end, *error), flags),
         )
     )
-    return _sized(b"\x12", message)
+    n = len(message)
+    return b"\x12" + (_SHORT[n] if n < 128 else _varint(n)) + message  # noqa: PLR2004 - what fits into seven bits
 
 
 def log(
@@ -155,6 +154,16 @@ def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
         return attributes.pairs
     except AttributeError:
         attributes.pairs = found = [_pair(key, value) for key, value in attributes.items()]
+        return found
+
+
+def _of_span(attributes: Mapping[str, Any]) -> bytes:
+    if not isinstance(attributes, Known):
+        return _tagged(b"\x4a", pairs(attributes))
+    try:
+        return attributes.of_span
+    except AttributeError:
+        attributes.of_span = found = _tagged(b"\x4a", pairs(attributes))
         return found
 
 
@@ -229,10 +238,11 @@ def _failed(at: int, message: str, event: Mapping[str, str]) -> bytes:
 
 
 def _origin(context: SpanContext) -> bytes:
-    flags = b"\x45" + int(context.trace_flags).to_bytes(4, "little")
-    if not context.trace_id or not context.span_id:
+    trace_id, span_id, _, flags, _, _ = context
+    if not trace_id or not span_id:
         raise Unusual
-    return flags + b"\x4a\x10" + context.trace_id.to_bytes(16) + b"\x52\x08" + context.span_id.to_bytes(8)
+    ids = _ROOT_IDS(b"\x4a\x10", trace_id >> 64, trace_id & _LOW, b"\x52\x08", span_id)
+    return b"".join((b"\x45", int(flags).to_bytes(4, "little"), ids))
 
 
 def _tagged(tag: bytes, messages: Sequence[bytes]) -> bytes:
@@ -248,6 +258,7 @@ def _sized(tag: bytes, message: bytes) -> bytes:
     return tag + (_SHORT[n] if n < 128 else _varint(n)) + message  # noqa: PLR2004 - what fits into seven bits
 
 
+@lru_cache(4096)
 def _varint(n: int) -> bytes:
     out = bytearray()
     while n > 127:  # noqa: PLR2004 - seven bits a byte

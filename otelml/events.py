@@ -99,31 +99,33 @@ class Events:
         processors = _sdk.log_processors_of(self._logger)
         if processors is not self._seen:
             self._seen = processors
-            only = processors[0] if len(processors) == 1 else None
-            self._queue = only.queue if type(only) is LogQueueProcessor and only.takes_encoded else None
+            self._queue = self._own_queue(processors)
         if self._queue is None or exporting():
             return False
-        data = encoding.attempted(_encoded, p, SEVERITIES[severity], body, attributes, (at, time_ns()))
-        if data is not None:
-            self._queue.put(Encoded(data, self._home_now()))
-        return data is not None
+        number, home = SEVERITIES[severity], self._home_now()
+        try:
+            pairs = [pair for part in attributes for pair in encoding.pairs(part)]
+            origin = p.span.get_span_context()
+            name = semconv.EVENT_PREDICTION.name
+            data = encoding.log(name, (number.value, number.name), body, pairs, origin, times=(at, time_ns()))
+        except (encoding.Unusual, UnicodeEncodeError):
+            return False
+        self._queue.put(Encoded(data, home))
+        return True
+
+    def _own_queue(self, processors: tuple[Any, ...]) -> BatchQueue[Any] | None:
+        """Return our queue where nobody else sees the records and it takes them encoded."""
+        if len(processors) != 1:
+            return None
+        (only,) = processors
+        ours = type(only) is LogQueueProcessor and only.takes_encoded
+        return only.queue if ours and _sdk.plain_limits(_sdk.log_limits_of(self._logger), "log_record") else None
 
     def _home_now(self) -> Home:
         resource, scope = _sdk.log_home(self._logger)
         if self._home is None or self._home.resource is not resource:  # it is another one in a forked child
             self._home = Home(resource, scope)
         return self._home
-
-
-def _encoded(
-    p: Prediction,
-    severity: SeverityNumber,
-    body: str,
-    attributes: tuple[Mapping[str, Any], Mapping[str, Any]],
-    times: tuple[int, int],
-) -> bytes:
-    name, pairs = semconv.EVENT_PREDICTION.name, [pair for part in attributes for pair in encoding.pairs(part)]
-    return encoding.log(name, (severity.value, severity.name), body, pairs, p.span.get_span_context(), times=times)
 
 
 def describe(p: Prediction) -> dict[str, Any]:

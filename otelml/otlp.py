@@ -53,8 +53,8 @@ def mixed(make: Callable[[], Exporter], signal: str) -> Callable[[], Exporter]:
 
     def made() -> Exporter:
         exporter = make()
-        send = _sdk.sender(exporter)
-        return exporter if send is None else MixedExporter(exporter, send, _encoder(signal))
+        send, encode = _sdk.sender(exporter), _sdk.encoder(signal)
+        return exporter if send is None or encode is None else MixedExporter(exporter, send, encode)
 
     return made
 
@@ -62,14 +62,3 @@ def mixed(make: Callable[[], Exporter], signal: str) -> Callable[[], Exporter]:
 def takes_encoded(exporter: object) -> bool:
     """Return whether ``Encoded`` messages may be put into the exporter's queue."""
     return type(exporter) is MixedExporter
-
-
-def _encoder(signal: str) -> Callable[[list[Any]], Any]:
-    # Imported only where the official exporter has imported them already.
-    if signal == "traces":
-        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans  # noqa: PLC0415 - see above
-
-        return encode_spans
-    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs  # noqa: PLC0415 - see above
-
-    return encode_logs

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from otelml.events import Events
     from otelml.instruments import Instruments
     from otelml.prediction import Prediction
-    from otelml.spans import ChosenSpans, Spans
+    from otelml.spans import ChosenSpans, Ended, Spans
 else:
     np = LazyModule("numpy")
 
@@ -198,11 +198,12 @@ class Recorder:
         self._events.prediction(p, attributes, at=end)
         if not p.sampled:
             return
-        spans = p.spans
+        ended: list[Ended] = []
         for stage in p.stages:
             if stage.span is not None:
                 known: Mapping[str, Any] = p.series.of_stage(stage.name)
                 if stage.error is not None:
                     known = {**known, semconv.ERROR_TYPE: stage.error.type}
-                spans.finish(stage.span, known, stage.error, p.wall_at(stage.end))
-        spans.finish(p.span, attributes, p.error, end)
+                ended.append((stage.span, known, stage.error, p.wall_at(stage.end)))
+        ended.append((p.span, attributes, p.error, end))
+        p.spans.finish_all(ended)

@@ -24,13 +24,16 @@ from otelml.encoding import Encoded, Home
 from otelml.export import SpanQueueProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.trace.status import Status as StatusType
     from opentelemetry.util.types import Attributes, AttributeValue
 
     from otelml.export import BatchQueue
+
+    Ended = tuple[trace.Span, Mapping[str, Any], "ErrorFacts | None", int]
+    """A span, its attributes, what went wrong and its end in ns since the epoch."""
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
@@ -144,6 +147,9 @@ class Spans(Protocol):
     def finish(self, span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> None:
         """End the span and export it."""
 
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """Finish several spans of one prediction."""
+
 
 class ErrorFacts:
     """What is kept of an exception: no raw values, no references to frames."""
@@ -220,10 +226,8 @@ class DirectSpans:
         return LiveSpan(name, own, parent, start_ns)
 
     def finish(self, span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> None:
-        """Put the encoded span into our queue, or build the SDK's span and hand it to the processors."""
+        """Build the SDK's span and hand it to the processors."""
         if not isinstance(span, LiveSpan) or not span.context.trace_flags & TraceFlags.SAMPLED:
-            return
-        if self._queue is not None and self._put(span, attributes, error, end_ns):
             return
         tracer, limits = self._tracer, _sdk.limits_of(self._tracer)
         _sdk.end_span(
@@ -258,21 +262,34 @@ class DirectSpans:
         ours = type(only) is SpanQueueProcessor and only.takes_encoded
         return only.queue if ours and _sdk.plain_limits(_sdk.limits_of(self._tracer), "span") else None
 
-    def _put(self, span: LiveSpan, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> bool:
-        """Queue the span encoded; False where it has to go the SDK's way."""
-        tracer = self._tracer
-        if span.attributes or span.events or span.links or span.status is not None:
-            return False
-        if _sdk.processors_of(tracer) is not self._seen or self._queue is None:
-            return False
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """Put encoded spans into our queue; what has to go the SDK's way is finished there."""
+        queue, tracer = self._queue, self._tracer
+        if queue is None or _sdk.processors_of(tracer) is not self._seen:
+            for one in ended:
+                self.finish(*one)
+            return
         if tracer.resource is not self._home.resource:  # it is another one in a forked child
             self._home = Home(tracer.resource, _sdk.scope_of(tracer))
-        failed = None if error is None else (error.message, error.event())
-        times = (span.start_ns, end_ns)
-        data = encoding.attempted(encoding.span, span.name, span.context, span.parent, times, attributes, error=failed)
-        if data is not None:
-            self._queue.put(Encoded(data, self._home))
-        return data is not None
+        for one in ended:
+            data = _encoded(*one)
+            if data is None:
+                self.finish(*one)
+            else:
+                queue.put(Encoded(data, self._home))
+
+
+def _encoded(span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> bytes | None:
+    """Return a sampled span encoded, or None where it is unusual."""
+    if type(span) is not LiveSpan or not span.context[3] & 1:
+        return None
+    if span.attributes or span.events or span.links or span.status is not None:
+        return None
+    failed = None if error is None else (error.message, error.event())
+    try:
+        return encoding.span(span.name, span.context, span.parent, (span.start_ns, end_ns), attributes, error=failed)
+    except (encoding.Unusual, UnicodeEncodeError):
+        return None
 
 
 def _events(span: LiveSpan, error: ErrorFacts | None, end_ns: int, limits: SpanLimits) -> Sequence[Event]:
@@ -324,6 +341,11 @@ class TracerSpans:
                 if status is None or status.is_unset:
                     span.set_status(Status(StatusCode.ERROR, error.message))
         span.end(end_ns)
+
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """Finish several spans of one prediction."""
+        for one in ended:
+            self.finish(*one)
 
 
 class ChosenSpans:
