@@ -6,12 +6,16 @@
 2. ``BatchHistogram`` adds many values to a histogram in one call. Fall-back: one ``record()`` per value.
 3. ``direct_tracer`` hands finished spans to the processors. Fall-back: ``tracer.start_span``.
 4. ``forget_measurements`` gives a forked child fresh metric state. Fall-back: the child keeps the parent's.
+5. ``sender`` sends OTLP bytes with an exporter's own client. Fall-back: the exporter encodes what it sends.
+6. ``log_processors_of`` tells who sees our log records. Fall-back: ``logger.emit``.
 """
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left
 from contextvars import ContextVar, Token
+from importlib import import_module
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,6 +23,7 @@ import opentelemetry.context as otel_context
 from opentelemetry import metrics, trace
 from opentelemetry.context.context import Context
 from opentelemetry.sdk import metrics as metrics_sdk
+from opentelemetry.sdk._logs import Logger as SdkLogger
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -237,6 +242,8 @@ def forget_measurements(provider: metrics.MeterProvider) -> bool:
 
 # 3 Spans --------------------------------------------------------------------------------------------------------
 
+MOST_ATTRIBUTES = 32
+"""More than a span or event of ours has."""
 _PLAIN_SAMPLERS = (type(ALWAYS_ON), TraceIdRatioBased)
 _PARENT_SAMPLERS = ("_remote_parent_sampled", "_remote_parent_not_sampled", "_local_parent_sampled")
 
@@ -291,3 +298,65 @@ def limits_of(tracer: Tracer) -> Any:
 def end_span(tracer: Tracer, span: ReadableSpan) -> None:
     """Hand one finished span to the tracer's processors."""
     tracer.span_processor.on_end(span)
+
+
+def plain_limits(limits: Any, kind: str) -> bool:
+    """Whether the limits of a ``span`` or ``log_record`` leave what we write alone."""
+    most = getattr(limits, f"max_{kind}_attributes", 0)
+    longest = (getattr(limits, f"max_{kind}_attribute_length", 0), getattr(limits, "max_attribute_length", 0))
+    return (
+        (most is None or most >= MOST_ATTRIBUTES) and longest == (None, None) and getattr(limits, "max_events", 1) != 0
+    )
+
+
+# 5 Export -------------------------------------------------------------------------------------------------------
+
+
+def sender(exporter: object) -> Callable[[bytes], bool] | None:
+    """Return what sends an encoded request the way an OTLP/HTTP exporter does; None where that is not known."""
+    client: Any = getattr(exporter, "_client", None)
+    largest = getattr(exporter, "_max_request_size", None)
+    if type(client).__name__ != "_OTLPHTTPClient" or not isinstance(largest, int) or not hasattr(exporter, "_shutdown"):
+        return None
+    if os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true":
+        return None  # the exporter counts what it encodes itself
+
+    def send(data: bytes) -> bool:
+        closed = getattr(exporter, "_shutdown", True)
+        return not closed and not 0 < largest < len(data) and bool(client.export(data).success)
+
+    return send
+
+
+def encoder(signal: str) -> Callable[[list[Any]], Any] | None:
+    """Return the official encoder of ``traces`` or ``logs``; call it where the exporter has imported it already."""
+    name = "trace_encoder" if signal == "traces" else "_log_encoder"
+    try:
+        module = import_module(f"opentelemetry.exporter.otlp.proto.common.{name}")
+    except ImportError:
+        return None
+    return getattr(module, "encode_spans" if signal == "traces" else "encode_logs", None)
+
+
+# 6 Logs ---------------------------------------------------------------------------------------------------------
+
+
+def log_processors_of(logger: object) -> tuple[Any, ...]:
+    """Return the processors that see every record of a logger as it is; empty where that is not known."""
+    try:
+        if type(logger) is not SdkLogger or not logger._is_enabled():
+            return ()
+        found: tuple[Any, ...] = logger._multi_log_record_processor._log_record_processors
+    except AttributeError:
+        return ()
+    return found
+
+
+def log_limits_of(logger: Any) -> Any:
+    """Return a logger's limits of log records, None where they are not known."""
+    return getattr(logger, "_log_record_limits", None)
+
+
+def log_home(logger: Any) -> tuple[Any, Any]:
+    """Return a logger's resource and instrumentation scope."""
+    return logger.resource, logger.instrumentation_scope

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
-from otelml import _labels, _sdk, context, semconv
+from otelml import _labels, _sdk, context, encoding, semconv
 from otelml._lazy import is_numpy
+from otelml.encoding import Encoded, Home, Known
+from otelml.export import BatchQueue, LogQueueProcessor, exporting
 from otelml.prediction import NANO
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ class Events:
 
     def __init__(self, logger: Logger) -> None:
         self._logger = logger
+        self._seen: tuple[Any, ...] = ()
+        self._queue: BatchQueue[Any] | None = None
+        self._home: Home | None = None
 
     def emit(
         self,
@@ -73,7 +78,7 @@ class Events:
 
     def prediction(self, p: Prediction, attributes: Mapping[str, Any], *, at: int) -> None:
         """Emit the one event of an ended prediction; ``at`` is its end in ns since the epoch."""
-        known = {**attributes, semconv.DURATION: p.seconds}
+        known: dict[str, Any] = {semconv.DURATION: p.seconds}
         if p.first_item:
             known[semconv.TIME_TO_FIRST_ITEM] = (p.first_item - p.start) * NANO
             known[semconv.ITEMS] = p.items
@@ -82,14 +87,50 @@ class Events:
             severity = "error"
             known[semconv.EXCEPTION_TYPE] = p.error.type
             known[semconv.EXCEPTION_MESSAGE] = p.error.message
-        self.emit(
-            semconv.EVENT_PREDICTION.name, severity, sentence(p, attributes), known, at=at, where=_sdk.only_span(p.span)
-        )
+        body = sentence(p, attributes)
+        if not self._put(p, severity, body, (attributes, known), at):
+            where = _sdk.only_span(p.span)
+            self.emit(semconv.EVENT_PREDICTION.name, severity, body, {**attributes, **known}, at=at, where=where)
+
+    def _put(
+        self, p: Prediction, severity: str, body: str, attributes: tuple[Mapping[str, Any], Mapping[str, Any]], at: int
+    ) -> bool:
+        """Queue the event encoded; False where it has to go the SDK's way."""
+        processors = _sdk.log_processors_of(self._logger)
+        if processors is not self._seen:
+            self._seen = processors
+            self._queue = self._own_queue(processors)
+        if self._queue is None or exporting():
+            return False
+        number, home = SEVERITIES[severity], self._home_now()
+        try:
+            pairs = [pair for part in attributes for pair in encoding.pairs(part)]
+            origin = p.span.get_span_context()
+            name = semconv.EVENT_PREDICTION.name
+            data = encoding.log(name, (number.value, number.name), body, pairs, origin, times=(at, time_ns()))
+        except (encoding.Unusual, UnicodeEncodeError):
+            return False
+        self._queue.put(Encoded(data, home))
+        return True
+
+    def _own_queue(self, processors: tuple[Any, ...]) -> BatchQueue[Any] | None:
+        """Return our queue where nobody else sees the records and it takes them encoded."""
+        if len(processors) != 1:
+            return None
+        (only,) = processors
+        ours = type(only) is LogQueueProcessor and only.takes_encoded
+        return only.queue if ours and _sdk.plain_limits(_sdk.log_limits_of(self._logger), "log_record") else None
+
+    def _home_now(self) -> Home:
+        resource, scope = _sdk.log_home(self._logger)
+        if self._home is None or self._home.resource is not resource:  # it is another one in a forked child
+            self._home = Home(resource, scope)
+        return self._home
 
 
 def describe(p: Prediction) -> dict[str, Any]:
     """Return the attributes of a prediction's span and event: everything known but what is too large for them."""
-    known: dict[str, Any] = dict(p.series.attributes)
+    known = Known(p.series.attributes)
     optional: dict[str, Any] = {
         semconv.OPERATION: p.operation,
         semconv.MODEL_FRAMEWORK: p.framework,

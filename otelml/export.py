@@ -34,8 +34,7 @@ OnDrop = Callable[[str, str, int], None]
 """Called with what (``span``, ``log``, ``metric``), where (``queue``, ``export``, ``shutdown``) and how many."""
 
 logger = logging.getLogger("otelml")
-_GRACE = 0.1
-_SHUTDOWN = 5.0
+_GRACE, _SHUTDOWN = 0.1, 5.0
 _exporting = threading.local()
 
 
@@ -318,8 +317,8 @@ class BatchQueue(Generic[T]):
 class SpanQueueProcessor(SpanProcessor):
     """Puts every sampled span that ends into a queue."""
 
-    def __init__(self, queue: BatchQueue[ReadableSpan]) -> None:
-        self.queue = queue
+    def __init__(self, queue: BatchQueue[Any], *, takes_encoded: bool = False) -> None:
+        self.queue, self.takes_encoded = queue, takes_encoded
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span."""
@@ -338,12 +337,12 @@ class SpanQueueProcessor(SpanProcessor):
 class LogQueueProcessor(LogRecordProcessor):
     """Puts every log record into a queue, except those that exporting itself causes."""
 
-    def __init__(self, queue: BatchQueue[ReadableLogRecord]) -> None:
-        self.queue = queue
+    def __init__(self, queue: BatchQueue[Any], *, takes_encoded: bool = False) -> None:
+        self.queue, self.takes_encoded = queue, takes_encoded
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Queue a copy of the record that does not keep the caller's context alive."""
-        if getattr(_exporting, "active", False):
+        if exporting():
             return
         record = copy.copy(log_record.log_record)
         record.context = Context()
@@ -384,6 +383,11 @@ class QueueMetricExporter(MetricExporter):
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Export what waits and close, within the timeout (the SDK's reader gives it as ``timeout``)."""
         self.queue.shutdown(max(0.0, kwargs.get("timeout", timeout_millis) / 1000))
+
+
+def exporting() -> bool:
+    """Return whether this is the thread of a queue."""
+    return getattr(_exporting, "active", False)
 
 
 def points(data: MetricsData) -> int:

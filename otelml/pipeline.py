@@ -27,7 +27,7 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from otelml import exporters, semconv
+from otelml import exporters, otlp, semconv
 from otelml._guard import attempt
 from otelml.config import SIGNALS, Config
 from otelml.errors import ConfigError, MissingExtraError
@@ -235,7 +235,7 @@ class _Builder:
         for name in config.traces_exporter:
             queue = self._queue("span", name, (config.span_queue, config.span_batch, config.span_delay))
             self.pipeline.queues["traces"].append(queue)
-            provider.add_span_processor(SpanQueueProcessor(queue))
+            provider.add_span_processor(SpanQueueProcessor(queue, takes_encoded=otlp.takes_encoded(queue.exporter)))
 
     def _logs(self, resource: Resource) -> None:
         config = self.config
@@ -244,7 +244,9 @@ class _Builder:
         for name in config.logs_exporter:
             queue = self._queue("log", name, (config.log_queue, config.log_batch, config.log_delay))
             self.pipeline.queues["logs"].append(queue)
-            provider.add_log_record_processor(LogQueueProcessor(queue))
+            provider.add_log_record_processor(
+                LogQueueProcessor(queue, takes_encoded=otlp.takes_encoded(queue.exporter))
+            )
 
     def _metrics(self, resource: Resource) -> None:
         for name in self.config.metrics_exporter:
@@ -291,7 +293,10 @@ class _Builder:
         return lambda provider: prometheus.register(provider, reader)
 
     def _queue(self, what: str, name: str, sizes: tuple[int, int, float]) -> BatchQueue[Any]:
-        make = exporters.maker(self.config, "traces" if what == "span" else "logs", name)
+        signal = "traces" if what == "span" else "logs"
+        make = exporters.maker(self.config, signal, name)
+        if name == "otlp":
+            make = otlp.mixed(make, signal)
         capacity, batch, delay = sizes
         return BatchQueue(what, make, self.on_drop, self.outage, capacity=capacity, batch=batch, delay=delay / 1000)
 

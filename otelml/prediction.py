@@ -14,6 +14,7 @@ from opentelemetry import trace
 
 from otelml import _labels, _sdk, context, semconv
 from otelml._guard import guard
+from otelml.encoding import Known
 from otelml.result import Result, read
 from otelml.spans import ErrorFacts, LiveSpan
 
@@ -34,7 +35,7 @@ NANO = 1e-9
 class Series:
     """A model and version: its metric attributes, its span name and the predictions in flight."""
 
-    __slots__ = ("active", "attributes", "model", "span_name", "version")
+    __slots__ = ("active", "attributes", "model", "span_name", "stages", "version")
 
     def __init__(self, model: str, version: str | None) -> None:
         self.model, self.version = model, version
@@ -42,8 +43,16 @@ class Series:
         if version is not None:
             self.attributes[semconv.MODEL_VERSION] = version
         self.span_name = f"predict {model}"
+        self.stages: dict[str, Known] = {}
         # A set of ids rather than a number: adding and discarding are atomic, `+= 1` is not.
         self.active: set[int] = set()
+
+    def of_stage(self, name: str) -> Known:
+        """Return the attributes of a stage's span; names of stages are bounded."""
+        known = self.stages.get(name)
+        if known is None:
+            known = self.stages[name] = Known({**self.attributes, semconv.STAGE: name})
+        return known
 
 
 class Sink(Protocol):

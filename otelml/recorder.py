@@ -19,13 +19,15 @@ from otelml.events import describe
 from otelml.prediction import Series
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
 
     from otelml._drops import Drops
     from otelml.events import Events
     from otelml.instruments import Instruments
     from otelml.prediction import Prediction
-    from otelml.spans import ChosenSpans, Spans
+    from otelml.spans import ChosenSpans, Ended, Spans
 else:
     np = LazyModule("numpy")
 
@@ -196,11 +198,12 @@ class Recorder:
         self._events.prediction(p, attributes, at=end)
         if not p.sampled:
             return
-        spans = p.spans
+        ended: list[Ended] = []
         for stage in p.stages:
             if stage.span is not None:
-                known = {**p.series.attributes, semconv.STAGE: stage.name}
+                known: Mapping[str, Any] = p.series.of_stage(stage.name)
                 if stage.error is not None:
-                    known[semconv.ERROR_TYPE] = stage.error.type
-                spans.finish(stage.span, known, stage.error, p.wall_at(stage.end))
-        spans.finish(p.span, attributes, p.error, end)
+                    known = {**known, semconv.ERROR_TYPE: stage.error.type}
+                ended.append((stage.span, known, stage.error, p.wall_at(stage.end)))
+        ended.append((p.span, attributes, p.error, end))
+        p.spans.finish_all(ended)

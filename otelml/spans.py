@@ -19,14 +19,21 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otelml import _scrub, _sdk, semconv
+from otelml import _scrub, _sdk, encoding, semconv
+from otelml.encoding import Encoded, Home
+from otelml.export import SpanQueueProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.trace.status import Status as StatusType
     from opentelemetry.util.types import Attributes, AttributeValue
+
+    from otelml.export import BatchQueue
+
+    Ended = tuple[trace.Span, Mapping[str, Any], "ErrorFacts | None", int]
+    """A span, its attributes, what went wrong and its end in ns since the epoch."""
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
@@ -141,6 +148,9 @@ class Spans(Protocol):
     def finish(self, span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> None:
         """End the span and export it."""
 
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """Finish several spans of one prediction."""
+
 
 class ErrorFacts:
     """What is kept of an exception: no raw values, no references to frames."""
@@ -169,6 +179,9 @@ class DirectSpans:
         self._ids = tracer.id_generator
         self._span_id = tracer.id_generator.generate_span_id
         self._always = _sdk.always_on_root(tracer)
+        self._seen = _sdk.processors_of(tracer)
+        self._queue = self._own_queue()
+        self._home = Home(tracer.resource, _sdk.scope_of(tracer))
         self._flags = _SAMPLED
         self._unsampled_flags = _NOT_SAMPLED
         if tracer.id_generator.is_trace_id_random():
@@ -241,6 +254,44 @@ class DirectSpans:
             ),
         )
 
+    def _own_queue(self) -> BatchQueue[Any] | None:
+        """Return our queue where nobody else sees the spans and it takes them encoded."""
+        processors = self._seen
+        if not isinstance(processors, tuple) or len(processors) != 1:
+            return None
+        (only,) = processors
+        ours = type(only) is SpanQueueProcessor and only.takes_encoded
+        return only.queue if ours and _sdk.plain_limits(_sdk.limits_of(self._tracer), "span") else None
+
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """Put encoded spans into our queue; what has to go the SDK's way is finished there."""
+        queue, tracer = self._queue, self._tracer
+        if queue is None or _sdk.processors_of(tracer) is not self._seen:
+            for one in ended:
+                self.finish(*one)
+            return
+        if tracer.resource is not self._home.resource:  # it is another one in a forked child
+            self._home = Home(tracer.resource, _sdk.scope_of(tracer))
+        for one in ended:
+            data = _encoded(*one)
+            if data is None:
+                self.finish(*one)
+            else:
+                queue.put(Encoded(data, self._home))
+
+
+def _encoded(span: trace.Span, attributes: Mapping[str, Any], error: ErrorFacts | None, end_ns: int) -> bytes | None:
+    """Return a sampled span encoded, or None where it is unusual."""
+    if type(span) is not LiveSpan or not span.context[3] & 1:
+        return None
+    if span.attributes or span.events or span.links or span.status is not None:
+        return None
+    failed = None if error is None else (error.message, error.event())
+    try:
+        return encoding.span(span.name, span.context, span.parent, (span.start_ns, end_ns), attributes, error=failed)
+    except (encoding.Unusual, UnicodeEncodeError):
+        return None
+
 
 def _events(span: LiveSpan, error: ErrorFacts | None, end_ns: int, limits: SpanLimits) -> Sequence[Event]:
     own = () if error is None else (Event("exception", error.event(), end_ns),)
@@ -291,6 +342,11 @@ class TracerSpans:
                 if status is None or status.is_unset:
                     span.set_status(Status(StatusCode.ERROR, error.message))
         span.end(end_ns)
+
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """Finish several spans of one prediction."""
+        for one in ended:
+            self.finish(*one)
 
 
 class ChosenSpans:

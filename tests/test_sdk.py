@@ -12,6 +12,8 @@ import opentelemetry.context as otel_context
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
@@ -289,3 +291,24 @@ def test_a_childs_context_is_what_the_constructor_makes():
         assert child == checked
         assert type(child) is trace.SpanContext
         assert (child.is_valid, child.is_remote, child.trace_flags, child.trace_state) == (True, False, flags, state)
+
+
+def test_log_processors_are_where_we_look():
+    """A logger's processors, limits, resource and scope are known; of a foreign logger nothing is."""
+    provider = LoggerProvider(shutdown_on_exit=False)
+    logger = provider.get_logger("otelml")
+    processor = SimpleLogRecordProcessor(InMemoryLogRecordExporter())
+    provider.add_log_record_processor(processor)
+    assert _sdk.log_processors_of(logger) == (processor,)
+    assert _sdk.log_processors_of(logger) is _sdk.log_processors_of(logger)
+    assert _sdk.plain_limits(_sdk.log_limits_of(logger), "log_record")
+    assert _sdk.log_home(logger)[1].name == "otelml"
+    assert _sdk.log_processors_of(object()) == ()
+    assert not _sdk.plain_limits(_sdk.log_limits_of(object()), "log_record")
+
+
+def test_unknown_exporters_have_no_sender():
+    """Only the official exporter's client is used; the encoders are the official ones."""
+    assert _sdk.sender(InMemorySpanExporter()) is None
+    assert _sdk.encoder("traces").__name__ == "encode_spans"
+    assert _sdk.encoder("logs").__name__ == "encode_logs"
