@@ -32,6 +32,7 @@ _TIMES = Struct("<cQcQ").pack
 _TIME = Struct("<cQ").pack
 _SHORT = tuple(bytes((n,)) for n in range(128))
 _HAS_REMOTE, _IS_REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
+_NO_STATE = trace.INVALID_SPAN_CONTEXT.trace_state
 _UNSET = b"\x7a\x00"
 
 
@@ -104,7 +105,7 @@ def span(
         UnicodeEncodeError: A text is not one.
     """
     trace_id, span_id, _, _, state, _ = context  # a tuple: its properties cost five times as much
-    if state:
+    if state is not _NO_STATE and state:
         raise Unusual
     start, end = times
     if parent is None:
@@ -168,11 +169,14 @@ def _of_span(attributes: Mapping[str, Any]) -> bytes:
 
 
 def _pair(key: str, value: Any) -> bytes:
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         if key in _UNIQUE or len(value) > _MAX_REMEMBERED:
             return _key_value(key, _text(b"\x0a", value))
         return _text_pair(key, value)
-    return _key_value(key, _value(value))
+    if kind is float:
+        return _key_value(key, b"\x21" + _DOUBLE(value))
+    return _integer_pair(key, value) if kind is int else _key_value(key, _value(value))
 
 
 @lru_cache(4096)
@@ -180,13 +184,22 @@ def _text_pair(key: str, value: str) -> bytes:
     return _key_value(key, _text(b"\x0a", value))
 
 
+@lru_cache(1024)
+def _integer_pair(key: str, value: int) -> bytes:
+    return _key_value(key, _integer(value))
+
+
 def _key_value(key: str, value: bytes) -> bytes:
-    return _sized(b"", _key(key) + _sized(b"\x12", value))
+    head, n = _key(key), len(value)
+    total = len(head) + 1 + n
+    if total < 128:  # noqa: PLR2004 - what fits into seven bits
+        return b"".join((_SHORT[total], head, _SHORT[n], value))
+    return _sized(b"", head + _sized(b"", value))
 
 
 @lru_cache(256)
 def _key(key: str) -> bytes:
-    return _text(b"\x0a", key)
+    return _text(b"\x0a", key) + b"\x12"
 
 
 def _value(value: Any) -> bytes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
 
     from otelml.prediction import Prediction
+    from otelml.result import Result
 
 MAX_TEXT = 4096
 MAX_ATTRIBUTES = 64
@@ -131,32 +132,36 @@ class Events:
 def describe(p: Prediction) -> dict[str, Any]:
     """Return the attributes of a prediction's span and event: everything known but what is too large for them."""
     known = Known(p.series.attributes)
-    optional: dict[str, Any] = {
-        semconv.OPERATION: p.operation,
-        semconv.MODEL_FRAMEWORK: p.framework,
-        semconv.PREDICTION_ID: p.id,
-        semconv.REQUEST_ID: p.request_id,
-        semconv.ERROR_TYPE: None if p.error is None else p.error.type,
-    }
+    facts: tuple[tuple[str, Any], ...] = (
+        (semconv.OPERATION, p.operation),
+        (semconv.MODEL_FRAMEWORK, p.framework),
+        (semconv.PREDICTION_ID, p.id),
+        (semconv.REQUEST_ID, p.request_id),
+        (semconv.ERROR_TYPE, None if p.error is None else p.error.type),
+    )
     result = p.outcome()
-    if result is not None:
-        optional |= {
-            semconv.BATCH_SIZE: result.rows,
-            semconv.INPUT_SHAPE: result.input_shape,
-            semconv.INPUT_DTYPE: result.input_dtype,
-            semconv.INPUT_MISSING: result.missing,
-            semconv.OUTPUT_SHAPE: result.shape,
-            semconv.OUTPUT_DTYPE: result.dtype,
-            semconv.PREDICTION_CLASS: _label(result.classes),
-            semconv.PREDICTION_CONFIDENCE: _number(result.confidence),
-            semconv.PREDICTION_VALUE: _number(result.values),
-            semconv.BUSINESS_VALUE: _number(result.business_value),
-            semconv.BUSINESS_VALUE_UNIT: result.business_unit,
-            semconv.INPUT_PAYLOAD: result.input_payload,
-            semconv.OUTPUT_PAYLOAD: result.output_payload,
-        }
-    known.update((name, value) for name, value in optional.items() if value is not None)
+    for name, value in facts if result is None else (*facts, *_facts(result)):
+        if value is not None:
+            known[name] = value
     return known
+
+
+def _facts(result: Result) -> tuple[tuple[str, Any], ...]:
+    return (
+        (semconv.BATCH_SIZE, result.rows),
+        (semconv.INPUT_SHAPE, result.input_shape),
+        (semconv.INPUT_DTYPE, result.input_dtype),
+        (semconv.INPUT_MISSING, result.missing),
+        (semconv.OUTPUT_SHAPE, result.shape),
+        (semconv.OUTPUT_DTYPE, result.dtype),
+        (semconv.PREDICTION_CLASS, _label(result.classes)),
+        (semconv.PREDICTION_CONFIDENCE, _number(result.confidence)),
+        (semconv.PREDICTION_VALUE, _number(result.values)),
+        (semconv.BUSINESS_VALUE, _number(result.business_value)),
+        (semconv.BUSINESS_VALUE_UNIT, result.business_unit),
+        (semconv.INPUT_PAYLOAD, result.input_payload),
+        (semconv.OUTPUT_PAYLOAD, result.output_payload),
+    )
 
 
 def sentence(p: Prediction, attributes: Mapping[str, Any]) -> str:

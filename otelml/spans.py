@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _NOT_SAMPLED = TraceFlags(TraceFlags.DEFAULT)
 _LOCAL = False  # SpanContext's is_remote
-_NO_STATE = trace.TraceState()
+_NO_STATE = INVALID_SPAN_CONTEXT.trace_state
 
 
 class RandomIds(IdGenerator):

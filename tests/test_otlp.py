@@ -1,5 +1,9 @@
 """The exporter of mixed batches: sends with the official exporter's client, fails and closes as that does."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -78,3 +82,49 @@ def test_the_official_client_is_as_we_know_it(signal):
 
     make = {"traces": OTLPSpanExporter, "logs": OTLPLogExporter}[signal]
     assert takes_encoded(mixed(make, signal)())
+
+
+SCRIPT = """
+import os
+import otelml
+from otelml import encoding, runtime
+
+def predict():
+    with otelml.prediction("m") as p, p.stage("inference"):
+        p.result(classes="a")
+
+running = otelml.auto_instrument()
+predict()
+assert running.force_flush(10)
+pid = os.fork()
+predict()
+done = running.force_flush(10)
+recorder = running.recorder
+print(done, recorder.spans._queue is not None, running.events._queue is not None, flush=True)
+if pid == 0:
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize(
+    ("environ", "taken"), [({}, "True True True"), ({"OTELML_LOG_FILE": "x.log"}, "True True False")]
+)
+def test_a_whole_process_and_its_child(otlp, tmp_path, environ, taken):
+    """With our own providers both go encoded (with a log file, events do not); a forked child's say whose they are."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "OTELML_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=clean | {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint} | environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [taken] * 2, done.stderr
+    for kind, messages in (("spans", "spans"), ("logs", "log_records")):
+        sent = [known["service.instance.id"] for known, scope in otlp._each(kind) for _ in getattr(scope, messages)]
+        each = 2 if kind == "spans" else 1
+        assert sorted(sent.count(x) for x in set(sent)) == [each, 2 * each]
