@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from otelml._imports import undisturbed
 
 with undisturbed():
-    from otelml import _labels, context, events, runtime
+    from otelml import _labels, events, runtime
     from otelml import config as settings
     from otelml._guard import guard
     from otelml.off import NO_STAGE, NoPrediction, NoStage
@@ -133,6 +133,5 @@ def event(name: str, /, severity: str = "info", body: str | None = None, **attri
     if active is None:
         return
     with guard("api.event"):
-        known = events.clean(attributes)
         words = None if body is None else events.text(str(body))
-        active.events.emit(events.text(str(name)[:256]), str(severity).lower(), words, {**context.ids(), **known})
+        active.events.emit(events.text(str(name)[:256]), str(severity).lower(), words, events.with_ids(attributes))

@@ -1,6 +1,6 @@
 """Logs for people and files: a logger that knows the current request, and a JSON file of every log record.
 
-``JsonFileProcessor`` is an OpenTelemetry log record processor: it writes what goes through the logger provider, the
+``JsonFileExporter`` is an OpenTelemetry log record exporter: it writes what goes through the logger provider, the
 application's own log calls (through the bridge) and otelml's events alike, one JSON object a line.
 """
 
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from otelml import _scrub, context, semconv
 from otelml._guard import failed, guard
@@ -40,38 +40,21 @@ _EXCEPTION = (
 )
 
 
-class JsonFileProcessor(BatchLogRecordProcessor):
-    """Writes every log record of a logger provider to a file, one JSON object a line, from a thread of its own.
+class JsonFileExporter(LogRecordExporter):
+    """Writes batches of log records to a file, one JSON object a line; a queue's thread calls it.
 
-    The file is private to its user (mode 0600). Its queue is bounded; a disk that is slow or full costs log lines,
-    never the application's time. Processes that share a file must not rotate it: write ``{pid}`` in the path.
+    The file is private to its user (mode 0600). Processes that share a file must not rotate it: write ``{pid}`` in the
+    path.
 
     Args:
         path: File to append to; ``{pid}`` stands for the process id.
         max_bytes: Rotate when the file would grow over this size, in bytes; None or 0: never.
         when: Rotate at this time instead (UTC): ``S``, ``M``, ``H``, ``D``, ``midnight`` or ``W0`` to ``W6``.
         backups: Rotated files to keep; with 0 the file never rotates by size, and by time no old file is removed.
-        delay: Longest time a record waits before it is written, in seconds.
 
     Raises:
         ConfigError: The file can't be written, or the rotation makes no sense.
     """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        max_bytes: int | None = None,
-        when: str | None = None,
-        backups: int = 5,
-        delay: float = 1.0,
-    ) -> None:
-        exporter = JsonFileExporter(path, max_bytes=max_bytes, when=when, backups=backups)
-        super().__init__(exporter, schedule_delay_millis=delay * 1000)
-
-
-class JsonFileExporter(LogRecordExporter):
-    """Writes batches of log records to a file, one JSON object a line. Arguments as for ``JsonFileProcessor``."""
 
     def __init__(
         self,

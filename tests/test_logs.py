@@ -5,6 +5,7 @@ import logging
 import os
 import stat
 import time
+from functools import partial
 
 import pytest
 from opentelemetry._logs import SeverityNumber
@@ -14,6 +15,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otelml import _guard, context, logs
 from otelml.errors import ConfigError
+from otelml.export import BatchQueue, LogQueueProcessor, Outage
 from otelml.integrations.logging import Bridge
 
 CANARY = "canary-7f3a Smith"
@@ -38,6 +40,12 @@ def app_logger(provider):
     logger.removeHandler(bridge)
 
 
+def writing(path, **options):
+    """Return what ``OTELML_LOG_FILE`` adds to the logger provider."""
+    make = partial(logs.JsonFileExporter, path, **options)
+    return LogQueueProcessor(BatchQueue("log_line", make, lambda *_: None, Outage()))
+
+
 def lines(path):
     """Return the objects in a file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -46,7 +54,7 @@ def lines(path):
 def test_an_event_and_a_log_call_become_lines(tmp_path, provider, app_logger):
     """Events and bridged log calls stand in one file with time, severity, ids and text, non-ASCII kept."""
     path = tmp_path / "log.json"
-    provider.add_log_record_processor(logs.JsonFileProcessor(path))
+    provider.add_log_record_processor(writing(path))
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
     with tracer.start_as_current_span("s") as span, context.with_request_id("r-1"):
         app_logger.warning("flight %s läuft ✈", "B6")
@@ -84,7 +92,7 @@ def test_an_event_and_a_log_call_become_lines(tmp_path, provider, app_logger):
 def test_odd_values_stay_json(tmp_path, provider):
     """NaN, infinity, bytes, a megabyte, line breaks and lone surrogates give one valid line each."""
     path = tmp_path / "log.json"
-    provider.add_log_record_processor(logs.JsonFileProcessor(path))
+    provider.add_log_record_processor(writing(path))
     odd = {"nan": float("nan"), "inf": float("inf"), "bytes": b"\xff\x00", "long": "x" * 1_000_000, "deep": {"a": [1]}}
     provider.get_logger("a").emit(body="two\nlines \ud800", attributes=odd)
     provider.force_flush()
@@ -98,7 +106,7 @@ def test_odd_values_stay_json(tmp_path, provider):
 def test_exceptions_are_scrubbed_whoever_logged_them(tmp_path, provider, app_logger):
     """Neither a bridged ``exc_info`` nor ``emit(exception=)`` leaves raw values in the file."""
     path = tmp_path / "log.json"
-    provider.add_log_record_processor(logs.JsonFileProcessor(path))
+    provider.add_log_record_processor(writing(path))
     try:
         float(CANARY)
     except ValueError as error:
@@ -116,7 +124,7 @@ def test_exceptions_are_scrubbed_whoever_logged_them(tmp_path, provider, app_log
 def test_rotation_by_size_keeps_the_backups_and_every_line(tmp_path, provider):
     """Files stay under the size, no more than ``backups`` are kept, all private, the newest lines are there."""
     path = tmp_path / "log.json"
-    provider.add_log_record_processor(logs.JsonFileProcessor(path, max_bytes=2_000, backups=2))
+    provider.add_log_record_processor(writing(path, max_bytes=2_000, backups=2))
     for number in range(100):
         provider.get_logger("a").emit(body=f"line {number}")
     provider.force_flush()
@@ -131,7 +139,7 @@ def test_rotation_by_size_keeps_the_backups_and_every_line(tmp_path, provider):
 def test_rotation_by_time(tmp_path, provider):
     """A file of the last second is put aside when the next line comes."""
     path = tmp_path / "log.json"
-    provider.add_log_record_processor(logs.JsonFileProcessor(path, when="S", backups=3))
+    provider.add_log_record_processor(writing(path, when="S", backups=3))
     for number in range(2):
         provider.get_logger("a").emit(body=f"line {number}")
         provider.force_flush()
@@ -142,8 +150,7 @@ def test_rotation_by_time(tmp_path, provider):
 
 def test_each_process_has_its_own_file(tmp_path, provider):
     """``{pid}`` in the path gives a forked child a file of its own."""
-    exporter = logs.JsonFileExporter(tmp_path / "log-{pid}.json")
-    provider.add_log_record_processor(logs.BatchLogRecordProcessor(exporter))
+    provider.add_log_record_processor(writing(tmp_path / "log-{pid}.json"))
     provider.get_logger("a").emit(body="parent")
     provider.force_flush()
     pid = os.fork()
@@ -167,13 +174,13 @@ def test_each_process_has_its_own_file(tmp_path, provider):
 def test_a_senseless_rotation_is_refused_at_the_start(tmp_path, options, word):
     """Each wrong option is named with its fix."""
     with pytest.raises(ConfigError, match=word):
-        logs.JsonFileProcessor(tmp_path / "log.json", **options)
+        logs.JsonFileExporter(tmp_path / "log.json", **options)
 
 
 def test_an_unwritable_path_is_refused_at_the_start(tmp_path):
     """A directory that is not there is named at start-up, not when the first line is lost."""
     with pytest.raises(ConfigError, match="No such file or directory"):
-        logs.JsonFileProcessor(tmp_path / "missing" / "log.json")
+        logs.JsonFileExporter(tmp_path / "missing" / "log.json")
 
 
 def test_a_file_that_breaks_later_is_only_counted(tmp_path, provider, monkeypatch, capfd):
@@ -181,7 +188,7 @@ def test_a_file_that_breaks_later_is_only_counted(tmp_path, provider, monkeypatc
     monkeypatch.setattr(_guard, "strict", False)
     before = _guard.errors().get("logs.write", 0)
     (tmp_path / "log.json").symlink_to("/dev/full")
-    provider.add_log_record_processor(logs.JsonFileProcessor(tmp_path / "log.json"))
+    provider.add_log_record_processor(writing(tmp_path / "log.json"))
     for _ in range(5):
         provider.get_logger("a").emit(body="x")
     provider.force_flush()

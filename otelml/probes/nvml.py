@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNKNOWN_32 = 0x7FFFFFF0
-"""32-bit numbers from here up are markers for "not available" (0x7FFFFFF0 to 0x7FFFFFF4, 0xFFFFFFFF)."""
 UNKNOWN_64 = 0x7FFFFFFFFFFFFFF0
-"""The same for 64 bits (9223372036854775792 to ...796, and 2**64 - 1)."""
+"""64-bit numbers from here up are markers for "not available" (9223372036854775792 to ...796, and 2**64 - 1)."""
 MAX_TEMPERATURE = 200
 MAX_MILLIWATTS = 20_000_000
 MAX_EVENTS = 1000
