@@ -11,8 +11,9 @@ from otelml.api import auto_instrument, current_prediction, event, prediction, s
 from otelml.errors import ConfigError, MissingExtraError, OtelmlError
 from otelml.logs import logger
 from otelml.off import NoPrediction
-from otelml.prediction import Prediction, Stage
+from otelml.prediction import Prediction
 from otelml.runtime import Runtime
+from otelml.stage import Stage
 from otelml.tracking import track_prediction
 
 __all__ = [

@@ -13,11 +13,11 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from contextvars import ContextVar, Token
+from functools import partial
 from importlib import import_module
 from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import opentelemetry.context as otel_context
 from opentelemetry import metrics, trace
@@ -32,7 +32,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased,
 from otelml._lazy import LazyModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -125,37 +125,47 @@ def only_span(span: trace.Span) -> Context:
 # 2 Histograms ---------------------------------------------------------------------------------------------------
 
 
+class Origins(Protocol):
+    """Where each of many measurements was made."""
+
+    def span(self, i: int) -> trace.Span:
+        """Return the span of measurement i."""
+
+
 class Batch(float):
     """Many measurements that pass through ``Histogram.record`` as one: a float whose value is their number.
 
-    ``values`` is a finite float64 array of shape (n,); ``spans`` holds each measurement's sampled span or None, or
-    is empty.
+    ``values`` is a finite float64 array of shape (n,); ``origins`` tells the sampled span of each, or is None.
     """
 
     values: NDArray[np.float64]
-    spans: Sequence[trace.Span | None]
-    _counts: dict[tuple[float, ...], NDArray[np.intp]]
+    origins: Origins | None
+    _index: dict[tuple[float, ...], NDArray[np.intp]]
 
-    def __new__(cls, values: NDArray[np.float64], spans: Sequence[trace.Span | None] = ()) -> Self:
+    def __new__(cls, values: NDArray[np.float64], origins: Origins | None = None) -> Self:
         self = super().__new__(cls, values.size)
-        self.values, self.spans, self._counts = values, spans, {}
+        self.values, self.origins, self._index = values, origins, {}
         return self
 
+    def buckets(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
+        """Return the bucket of each value; bucket i holds ``bounds[i-1] < value <= bounds[i]``."""
+        index = self._index.get(bounds)
+        if index is None:
+            index = self._index[bounds] = np.searchsorted(bounds, self.values, side="left")
+        return index
+
     def counts(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
-        """Return how many values fall into each bucket; bucket i holds ``bounds[i-1] < value <= bounds[i]``."""
-        counts = self._counts.get(bounds)
-        if counts is None:
-            index = np.searchsorted(bounds, self.values, side="left")
-            counts = self._counts[bounds] = np.bincount(index, minlength=len(bounds) + 1)
-        return counts
+        """Return how many values fall into each bucket."""
+        return np.bincount(self.buckets(bounds), minlength=len(bounds) + 1)
 
     def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:
-        """Return the last measurement of each bucket that has a span: (value, context)."""
-        last: dict[int, tuple[float, trace.Span]] = {}
-        for value, span in zip(self.values.tolist(), self.spans, strict=False):
-            if span is not None:
-                last[bisect_left(bounds, value)] = (value, span)
-        return [(value, only_span(span)) for value, span in last.values()]
+        """Return the last measurement of each bucket: (value, context of its span)."""
+        if self.origins is None:
+            return []
+        last = np.full(len(bounds) + 1, -1)
+        last[self.buckets(bounds)] = np.arange(self.values.size)  # of several, the last one stays
+        found = last[last >= 0].tolist()
+        return [(float(self.values[i]), only_span(self.origins.span(i))) for i in found]
 
 
 class _BatchAggregation(_ExplicitBucketHistogramAggregation):
@@ -244,7 +254,6 @@ def forget_measurements(provider: metrics.MeterProvider) -> bool:
 
 MOST_ATTRIBUTES = 32
 """More than a span or event of ours has."""
-_PLAIN_SAMPLERS = (type(ALWAYS_ON), TraceIdRatioBased)
 _PARENT_SAMPLERS = ("_remote_parent_sampled", "_remote_parent_not_sampled", "_local_parent_sampled")
 
 
@@ -253,13 +262,17 @@ def _plain(sampler: object) -> bool:
     if type(sampler) is ParentBased:
         parts = [getattr(sampler, name, None) for name in (*_PARENT_SAMPLERS, "_local_parent_not_sampled")]
         return _plain(sampler._root) and parts == [ALWAYS_ON, ALWAYS_OFF, ALWAYS_ON, ALWAYS_OFF]
-    return type(sampler) in _PLAIN_SAMPLERS
+    return sampler in (ALWAYS_ON, ALWAYS_OFF) or type(sampler) is TraceIdRatioBased
 
 
-def always_on_root(tracer: Tracer) -> bool:
-    """Whether a trace that starts here is sampled for certain and a child follows its parent."""
-    sampler = tracer.sampler
-    return type(sampler) is ParentBased and _plain(sampler) and sampler._root is ALWAYS_ON
+def decision(sampler: Any) -> tuple[Callable[[int], bool] | None, bool]:
+    """Return how a plain sampler decides on a trace id (None: always yes), and whether a child follows its parent."""
+    if type(sampler) is ParentBased:
+        return decision(sampler._root)[0], True
+    if type(sampler) is TraceIdRatioBased:
+        limit, bound = TraceIdRatioBased.TRACE_ID_LIMIT, sampler.bound
+        return lambda trace_id: trace_id & limit < bound, False
+    return (None if sampler is ALWAYS_ON else lambda _: False), False
 
 
 def direct_tracer(tracer: trace.Tracer, ours: tuple[type[SpanProcessor], ...]) -> Tracer | None:
@@ -283,6 +296,11 @@ def _ignores_start(kind: type[SpanProcessor]) -> bool:
 def processors_of(tracer: Any) -> object:
     """Return an object whose identity changes when a span processor is added to the tracer's provider."""
     return getattr(tracer.span_processor, "_span_processors", None)
+
+
+def processors_getter(tracer: Tracer) -> Callable[[], object]:
+    """Return a quick way to call ``processors_of(tracer)``."""
+    return partial(getattr, tracer.span_processor, "_span_processors", None)
 
 
 def scope_of(tracer: Tracer) -> Any:

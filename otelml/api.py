@@ -11,13 +11,15 @@ with undisturbed():
     from otelml import config as settings
     from otelml._guard import guard
     from otelml.off import NO_STAGE, NoPrediction, NoStage
-    from otelml.prediction import Prediction, Stage
+    from otelml.prediction import Prediction
     from otelml.prediction import current as current_prediction
+    from otelml.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from os import PathLike
 
+    from otelml.config import Config
     from otelml.runtime import Runtime
 
 __all__ = [
@@ -98,23 +100,29 @@ def prediction(
     active = runtime.active
     if active is None:
         return NoPrediction(request_id, prediction_id)
-    recorder, config = active.recorder, active.config
-    if model is not None and type(model) is not str:
-        model = _labels.name(model)
-    if version is not None and type(version) is not str:
-        version = _labels.name(version)
+    recorder = active.recorder
+    if type(model) is not str or type(version) is not str:
+        model, version = _names(active.config, model, version, fallback)
+    made = Prediction(recorder, recorder.series(model, version))
+    if request_id is not None:
+        made.request_id = request_id
+    if prediction_id is not None:
+        made.give_id(prediction_id)
+    made.operation, made.framework = operation, framework
+    return made
+
+
+def _names(config: Config, model: Any, version: Any, fallback: str) -> tuple[str, Any]:
+    """Return a model's name and version, from the settings where the code does not give them."""
     if model is None:
         model = config.model_name or fallback
-    if version is None and model == config.model_name:
-        version = config.model_version
-    return Prediction(
-        recorder,
-        recorder.series(model, version),
-        request_id=request_id,
-        prediction_id=prediction_id,
-        operation=operation,
-        framework=framework,
-    )
+    elif type(model) is not str:
+        model = _labels.name(model)
+    if version is None:
+        version = config.model_version if model == config.model_name else None
+    elif type(version) is not str:
+        version = _labels.name(version)
+    return model, version
 
 
 def stage(name: str) -> Stage | NoStage:

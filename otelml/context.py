@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from opentelemetry.context.context import Context
+
 HEADER = "X-Request-ID"
 MAX_LENGTH = 128
 
@@ -48,8 +50,13 @@ def accept(value: str | bytes | None) -> str:
 
 def request_id() -> str | None:
     """Return the id of the request being served in this context, or None outside of one."""
-    value = otel_context.get_value(_KEY)
-    return value if isinstance(value, str) else _beside.get()
+    return request_id_in(otel_context.get_current())
+
+
+def request_id_in(current: Context) -> str | None:
+    """Return the id of the request being served in the OpenTelemetry context that is current."""
+    value = current.get(_KEY)
+    return value if type(value) is str else _beside.get()
 
 
 class with_request_id:  # noqa: N801 - reads as a statement: with with_request_id(...)

@@ -31,9 +31,10 @@ _DOUBLE = Struct("<d").pack
 _TIMES = Struct("<cQcQ").pack
 _TIME = Struct("<cQ").pack
 _SHORT = tuple(bytes((n,)) for n in range(128))
-_HAS_REMOTE, _IS_REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
+HAS_REMOTE, IS_REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
 _NO_STATE = trace.INVALID_SPAN_CONTEXT.trace_state
-_UNSET = b"\x7a\x00"
+NO_STATUS = b"\x7a\x00"
+SPAN_ATTRIBUTE, LOG_ATTRIBUTE = b"\x4a", b"\x32"
 
 
 class Unusual(Exception):  # noqa: N818 - not a fault: the SDK's way is taken
@@ -43,18 +44,19 @@ class Unusual(Exception):  # noqa: N818 - not a fault: the SDK's way is taken
 class Known(dict[str, Any]):
     """Attributes that are encoded once and used several times; not to be changed after that."""
 
-    __slots__ = ("of_span", "pairs")
+    __slots__ = ("of_log", "of_span", "pairs")
     pairs: list[bytes]
     of_span: bytes
+    of_log: bytes
 
 
 class Encoded:
-    """One message of a batch, with the tag and length it has there."""
+    """Messages of a batch, each with the tag and length it has there."""
 
-    __slots__ = ("data", "home")
+    __slots__ = ("count", "data", "home")
 
-    def __init__(self, data: bytes, home: Home) -> None:
-        self.data, self.home = data, home
+    def __init__(self, data: bytes, home: Home, count: int = 1) -> None:
+        self.data, self.home, self.count = data, home, count
 
 
 class Home:
@@ -70,7 +72,7 @@ class Home:
             self._parts = self._encode()
         resource, scope, scope_schema, schema = self._parts
         inner = b"".join((scope, *messages, scope_schema))
-        return _sized(b"\x0a", b"".join((resource, _sized(b"\x12", inner), schema)))
+        return sized(b"\x0a", b"".join((resource, sized(b"\x12", inner), schema)))
 
     def _encode(self) -> tuple[bytes, bytes, bytes, bytes]:
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import (  # noqa: PLC0415 - only with this exporter
@@ -82,10 +84,10 @@ class Home:
         (resource,) = encode_spans([span]).resource_spans
         (scope,) = resource.scope_spans
         return (
-            _sized(b"\x0a", resource.resource.SerializeToString()),
-            _sized(b"\x0a", scope.scope.SerializeToString()),
-            _text(b"\x1a", scope.schema_url),
-            _text(b"\x1a", resource.schema_url),
+            sized(b"\x0a", resource.resource.SerializeToString()),
+            sized(b"\x0a", scope.scope.SerializeToString()),
+            text(b"\x1a", scope.schema_url),
+            text(b"\x1a", resource.schema_url),
         )
 
 
@@ -109,42 +111,47 @@ def span(
         raise Unusual
     start, end = times
     if parent is None:
-        ids, flags = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id), _HAS_REMOTE
+        ids, flags = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id), HAS_REMOTE
     else:
-        above, flags = parent[1], _IS_REMOTE if parent[2] else _HAS_REMOTE
+        above, flags = parent[1], IS_REMOTE if parent[2] else HAS_REMOTE
         ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
     message = b"".join(
         (
-            *(ids, _name(name), _TIMES(b"\x39", start, b"\x41", end)),
-            *(_of_span(attributes), _UNSET if error is None else _failed(end, *error), flags),
+            *(ids, name_field(name), _TIMES(b"\x39", start, b"\x41", end)),
+            *(of_span(attributes), NO_STATUS if error is None else _failed(end, *error), flags),
         )
     )
     n = len(message)
-    return b"\x12" + (_SHORT[n] if n < 128 else _varint(n)) + message  # noqa: PLR2004 - what fits into seven bits
+    return b"\x12" + (_SHORT[n] if n < 128 else varint(n)) + message  # noqa: PLR2004 - what fits into seven bits
 
 
 def log(
     name: str,
     severity: tuple[int, str],
     body: str,
-    encoded: list[bytes],
+    attributes: tuple[Mapping[str, Any], list[bytes]],
     context: SpanContext,
     *,
     times: tuple[int, int],
 ) -> bytes:
-    """Return a log record; ``times`` are its own and when it was observed, in ns, ``encoded`` is from ``pairs``."""
+    """Return a log record; ``times`` are its own and when it was observed, in ns.
+
+    ``attributes`` are those to encode, and ``pairs`` of more that follow.
+    """
+    known, more = attributes
     message = b"".join(
         (
             _TIME(b"\x09", times[0]),
-            _severity(*severity),
-            _sized(b"\x2a", _text(b"\x0a", body)),
-            _tagged(b"\x32", encoded),
+            severity_field(*severity),
+            sized(b"\x2a", text(b"\x0a", body)),
+            of_log(known),
+            tagged(LOG_ATTRIBUTE, more),
             _origin(context),
             _TIME(b"\x59", times[1]),
-            _event_name(name),
+            event_name_field(name),
         )
     )
-    return _sized(b"\x12", message)
+    return sized(b"\x12", message)
 
 
 def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
@@ -158,13 +165,25 @@ def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
         return found
 
 
-def _of_span(attributes: Mapping[str, Any]) -> bytes:
+def of_span(attributes: Mapping[str, Any]) -> bytes:
+    """Return attributes as a span has them."""
     if not isinstance(attributes, Known):
-        return _tagged(b"\x4a", pairs(attributes))
+        return tagged(SPAN_ATTRIBUTE, pairs(attributes))
     try:
         return attributes.of_span
     except AttributeError:
-        attributes.of_span = found = _tagged(b"\x4a", pairs(attributes))
+        attributes.of_span = found = tagged(SPAN_ATTRIBUTE, pairs(attributes))
+        return found
+
+
+def of_log(attributes: Mapping[str, Any]) -> bytes:
+    """Return attributes as a log record has them."""
+    if not isinstance(attributes, Known):
+        return tagged(LOG_ATTRIBUTE, pairs(attributes))
+    try:
+        return attributes.of_log
+    except AttributeError:
+        attributes.of_log = found = tagged(LOG_ATTRIBUTE, pairs(attributes))
         return found
 
 
@@ -172,16 +191,28 @@ def _pair(key: str, value: Any) -> bytes:
     kind = type(value)
     if kind is str:
         if key in _UNIQUE or len(value) > _MAX_REMEMBERED:
-            return _key_value(key, _text(b"\x0a", value))
+            data: bytes = value.encode()
+            return _text_head(key, len(data)) + data
         return _text_pair(key, value)
     if kind is float:
-        return _key_value(key, b"\x21" + _DOUBLE(value))
+        return _float_head(key) + _DOUBLE(value)
     return _integer_pair(key, value) if kind is int else _key_value(key, _value(value))
+
+
+@lru_cache(1024)
+def _text_head(key: str, n: int) -> bytes:
+    """Return what stands before a text of ``n`` bytes."""
+    return _key_value(key, text(b"\x0a", " " * n))[:-n] if n else _key_value(key, text(b"\x0a", ""))
+
+
+@lru_cache(256)
+def _float_head(key: str) -> bytes:
+    return _key_value(key, b"\x21" + _DOUBLE(0))[:-8]
 
 
 @lru_cache(4096)
 def _text_pair(key: str, value: str) -> bytes:
-    return _key_value(key, _text(b"\x0a", value))
+    return _key_value(key, text(b"\x0a", value))
 
 
 @lru_cache(1024)
@@ -194,12 +225,12 @@ def _key_value(key: str, value: bytes) -> bytes:
     total = len(head) + 1 + n
     if total < 128:  # noqa: PLR2004 - what fits into seven bits
         return b"".join((_SHORT[total], head, _SHORT[n], value))
-    return _sized(b"", head + _sized(b"", value))
+    return sized(b"", head + sized(b"", value))
 
 
 @lru_cache(256)
 def _key(key: str) -> bytes:
-    return _text(b"\x0a", key) + b"\x12"
+    return text(b"\x0a", key) + b"\x12"
 
 
 def _value(value: Any) -> bytes:
@@ -212,15 +243,15 @@ def _value(value: Any) -> bytes:
 def _integer(value: int) -> bytes:
     if not -(1 << 63) <= value < 1 << 63:
         raise Unusual
-    return b"\x18" + _varint(value & 0xFFFF_FFFF_FFFF_FFFF)
+    return b"\x18" + varint(value & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _array(values: Sequence[Any]) -> bytes:
-    return _sized(b"\x2a", b"".join(_sized(b"\x0a", _value(x)) for x in values))
+    return sized(b"\x2a", b"".join(sized(b"\x0a", _value(x)) for x in values))
 
 
 _VALUES: dict[type, Callable[[Any], bytes]] = {
-    str: lambda value: _text(b"\x0a", value),
+    str: lambda value: text(b"\x0a", value),
     bool: lambda value: b"\x10\x01" if value else b"\x10\x00",
     int: _integer,
     float: lambda value: b"\x21" + _DOUBLE(value),
@@ -230,24 +261,27 @@ _VALUES: dict[type, Callable[[Any], bytes]] = {
 
 
 @lru_cache(1024)
-def _name(name: str) -> bytes:
-    return _text(b"\x2a", name) + b"\x30\x01"
+def name_field(name: str) -> bytes:
+    """Return the name of a span, and that it is an internal one."""
+    return text(b"\x2a", name) + b"\x30\x01"
 
 
 @lru_cache(64)
-def _event_name(name: str) -> bytes:
-    return _text(b"\x62", name)
+def event_name_field(name: str) -> bytes:
+    """Return the name of an event."""
+    return text(b"\x62", name)
 
 
 @lru_cache(64)
-def _severity(number: int, text: str) -> bytes:
-    return b"\x10" + _varint(number) + _text(b"\x1a", text)
+def severity_field(number: int, name: str) -> bytes:
+    """Return the severity of a log record."""
+    return b"\x10" + varint(number) + text(b"\x1a", name)
 
 
 def _failed(at: int, message: str, event: Mapping[str, str]) -> bytes:
-    exception = _TIME(b"\x09", at) + b"\x12\x09exception" + _tagged(b"\x1a", pairs(event))
-    status = (_text(b"\x12", message) if message else b"") + b"\x18\x02"
-    return _sized(b"\x5a", exception) + _sized(b"\x7a", status)
+    exception = _TIME(b"\x09", at) + b"\x12\x09exception" + tagged(b"\x1a", pairs(event))
+    status = (text(b"\x12", message) if message else b"") + b"\x18\x02"
+    return sized(b"\x5a", exception) + sized(b"\x7a", status)
 
 
 def _origin(context: SpanContext) -> bytes:
@@ -258,21 +292,25 @@ def _origin(context: SpanContext) -> bytes:
     return b"".join((b"\x45", int(flags).to_bytes(4, "little"), ids))
 
 
-def _tagged(tag: bytes, messages: Sequence[bytes]) -> bytes:
+def tagged(tag: bytes, messages: Sequence[bytes]) -> bytes:
+    """Return messages that hold their length, each with a tag."""
     return tag + tag.join(messages) if messages else b""
 
 
-def _text(tag: bytes, value: str) -> bytes:
-    return _sized(tag, value.encode())
+def text(tag: bytes, value: str) -> bytes:
+    """Return a text with its tag and length."""
+    return sized(tag, value.encode())
 
 
-def _sized(tag: bytes, message: bytes) -> bytes:
+def sized(tag: bytes, message: bytes) -> bytes:
+    """Return a message with its tag and length."""
     n = len(message)
-    return tag + (_SHORT[n] if n < 128 else _varint(n)) + message  # noqa: PLR2004 - what fits into seven bits
+    return tag + (_SHORT[n] if n < 128 else varint(n)) + message  # noqa: PLR2004 - what fits into seven bits
 
 
 @lru_cache(4096)
-def _varint(n: int) -> bytes:
+def varint(n: int) -> bytes:
+    """Return an unsigned number, seven bits a byte."""
     out = bytearray()
     while n > 127:  # noqa: PLR2004 - seven bits a byte
         out.append(n & 127 | 128)

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
-from otelml import _labels, _sdk, context, encoding, semconv
+from otelml import _sdk, context, encoding, semconv, templates
 from otelml._lazy import is_numpy
 from otelml.encoding import Encoded, Home, Known
-from otelml.export import BatchQueue, LogQueueProcessor, exporting
+from otelml.export import BatchQueue, exporting
 from otelml.prediction import NANO
+from otelml.processors import LogQueueProcessor
+from otelml.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.context.context import Context
 
+    from otelml.columns import Columns
     from otelml.prediction import Prediction
-    from otelml.result import Result
+    from otelml.series import Series
 
 MAX_TEXT = 4096
 MAX_ATTRIBUTES = 64
@@ -40,6 +44,7 @@ SEVERITIES = {
     "fatal": SeverityNumber.FATAL,
 }
 _PLAIN = (str, bool, int, float)
+NOTHING = Result()
 
 
 class Events:
@@ -77,42 +82,62 @@ class Events:
             )
         )
 
-    def prediction(self, p: Prediction, attributes: Mapping[str, Any], *, at: int) -> None:
-        """Emit the one event of an ended prediction; ``at`` is its end in ns since the epoch."""
-        known: dict[str, Any] = {semconv.DURATION: p.seconds}
-        if p.first_item:
-            known[semconv.TIME_TO_FIRST_ITEM] = (p.first_item - p.start) * NANO
-            known[semconv.ITEMS] = p.items
-        severity = "info"
+    def predictions(self, columns: Columns, described: Sequence[Description]) -> None:
+        """Emit the one event of each ended prediction, in ns since the epoch at its end."""
+        if not self._put_all(columns, described):
+            for p, description in zip(columns.predictions, described, strict=True):
+                self._one(p, description)
+
+    def _put_all(self, columns: Columns, described: Sequence[Description]) -> bool:
+        """Queue the events encoded together; False where some have to go one by one."""
+        queue = self._queue_now()
+        if queue is None or columns.special:
+            return False
+        try:
+            pairs = [(d.known, d.pairs() + encoding.pairs(timing(d.prediction))) for d in described]
+            messages = templates.events(columns, pairs, [d.sentence() for d in described])
+        except (encoding.Unusual, UnicodeEncodeError):
+            return False
+        put_all(queue, messages, self._home_now())
+        return True
+
+    def _one(self, p: Prediction, description: Description) -> None:
+        known: dict[str, Any] = timing(p)
+        severity, at = "info", p.ended + p.offset
         if p.error is not None:
             severity = "error"
             known[semconv.EXCEPTION_TYPE] = p.error.type
             known[semconv.EXCEPTION_MESSAGE] = p.error.message
-        body = sentence(p, attributes)
-        if not self._put(p, severity, body, (attributes, known), at):
+        body = description.sentence()
+        if not self._put(p, severity, body, (description, known), at):
+            attributes = {**description.attributes(), **known}
             where = _sdk.only_span(p.span)
-            self.emit(semconv.EVENT_PREDICTION.name, severity, body, {**attributes, **known}, at=at, where=where)
+            self.emit(semconv.EVENT_PREDICTION.name, severity, body, attributes, at=at, where=where)
 
     def _put(
-        self, p: Prediction, severity: str, body: str, attributes: tuple[Mapping[str, Any], Mapping[str, Any]], at: int
+        self, p: Prediction, severity: str, body: str, attributes: tuple[Description, Mapping[str, Any]], at: int
     ) -> bool:
         """Queue the event encoded; False where it has to go the SDK's way."""
-        processors = _sdk.log_processors_of(self._logger)
-        if processors is not self._seen:
-            self._seen = processors
-            self._queue = self._own_queue(processors)
-        if self._queue is None or exporting():
+        queue, number = self._queue_now(), SEVERITIES[severity]
+        if queue is None:
             return False
-        number, home = SEVERITIES[severity], self._home_now()
+        description, more = attributes
         try:
-            pairs = [pair for part in attributes for pair in encoding.pairs(part)]
+            pairs = (description.known, description.pairs() + encoding.pairs(more))
             origin = p.span.get_span_context()
             name = semconv.EVENT_PREDICTION.name
             data = encoding.log(name, (number.value, number.name), body, pairs, origin, times=(at, time_ns()))
         except (encoding.Unusual, UnicodeEncodeError):
             return False
-        self._queue.put(Encoded(data, home))
+        queue.put(Encoded(data, self._home_now()))
         return True
+
+    def _queue_now(self) -> BatchQueue[Any] | None:
+        processors = _sdk.log_processors_of(self._logger)
+        if processors is not self._seen:
+            self._seen = processors
+            self._queue = self._own_queue(processors)
+        return None if exporting() else self._queue
 
     def _own_queue(self, processors: tuple[Any, ...]) -> BatchQueue[Any] | None:
         """Return our queue where nobody else sees the records and it takes them encoded."""
@@ -129,32 +154,84 @@ class Events:
         return self._home
 
 
-def describe(p: Prediction) -> dict[str, Any]:
-    """Return the attributes of a prediction's span and event: everything known but what is too large for them."""
-    known = Known(p.series.attributes)
-    facts: tuple[tuple[str, Any], ...] = (
-        (semconv.OPERATION, p.operation),
-        (semconv.MODEL_FRAMEWORK, p.framework),
-        (semconv.PREDICTION_ID, p.id),
-        (semconv.REQUEST_ID, p.request_id),
-        (semconv.ERROR_TYPE, None if p.error is None else p.error.type),
+class Description:
+    """The attributes of a prediction's span and event: everything known but what is too large for them."""
+
+    __slots__ = ("known", "more", "prediction", "result")
+
+    def __init__(self, p: Prediction) -> None:
+        self.prediction = p
+        self.result = result = p.outcome() or NOTHING
+        self.known = _known(
+            *(p.series, p.operation, p.framework, None if p.error is None else p.error.type),
+            *(result.rows, result.input_shape, result.input_dtype, result.missing),
+            *(result.shape, result.dtype, result.label),
+        )
+        self.more: dict[str, Any] = {semconv.PREDICTION_ID: p.id}
+        if p.request_id is not None:
+            self.more[semconv.REQUEST_ID] = p.request_id
+        if result is not NOTHING:
+            self.more.update([pair for pair in _differing(result) if pair[1] is not None])
+
+    def attributes(self) -> dict[str, Any]:
+        """Return all attributes by name."""
+        return {**self.known, **self.more}
+
+    def pairs(self) -> list[bytes]:
+        """Return the attributes that differ between predictions as OTLP.
+
+        Raises:
+            encoding.Unusual: A value is one that only the SDK can handle.
+        """
+        return encoding.pairs(self.more)
+
+    def sentence(self) -> str:
+        """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
+        p, result = self.prediction, self.result
+        took = f"in {p.seconds * 1e3:.3g} ms"
+        if p.error is not None:
+            return f"{p.series.model} failed with {p.error.type} {took}"
+        said = result.label
+        if said is None:
+            number = self.more.get(semconv.PREDICTION_VALUE)
+            rows = 1 if result.rows is None else result.rows
+            said = f"{rows} rows" if number is None else f"{number:.6g}"
+        confidence = self.more.get(semconv.PREDICTION_CONFIDENCE)
+        sure = "" if confidence is None else f" ({confidence:.2f})"
+        return f"{p.series.model} predicted {said}{sure} {took}"
+
+
+@lru_cache(1024)
+def _known(  # noqa: PLR0917 - one a name, in the order of the names below
+    series: Series,
+    operation: str | None,
+    framework: str | None,
+    error: str | None,
+    rows: int | None,
+    input_shape: tuple[int, ...] | None,
+    input_dtype: str | None,
+    missing: int | None,
+    shape: tuple[int, ...] | None,
+    dtype: str | None,
+    label: str | None,
+) -> Known:
+    facts = (
+        (semconv.OPERATION, operation),
+        (semconv.MODEL_FRAMEWORK, framework),
+        (semconv.ERROR_TYPE, error),
+        (semconv.BATCH_SIZE, rows),
+        (semconv.INPUT_SHAPE, input_shape),
+        (semconv.INPUT_DTYPE, input_dtype),
+        (semconv.INPUT_MISSING, missing),
+        (semconv.OUTPUT_SHAPE, shape),
+        (semconv.OUTPUT_DTYPE, dtype),
+        (semconv.PREDICTION_CLASS, label),
     )
-    result = p.outcome()
-    for name, value in facts if result is None else (*facts, *_facts(result)):
-        if value is not None:
-            known[name] = value
-    return known
+    return Known({**series.attributes, **{name: value for name, value in facts if value is not None}})
 
 
-def _facts(result: Result) -> tuple[tuple[str, Any], ...]:
+def _differing(result: Result) -> tuple[tuple[str, Any], ...]:
     return (
-        (semconv.BATCH_SIZE, result.rows),
-        (semconv.INPUT_SHAPE, result.input_shape),
-        (semconv.INPUT_DTYPE, result.input_dtype),
-        (semconv.INPUT_MISSING, result.missing),
-        (semconv.OUTPUT_SHAPE, result.shape),
-        (semconv.OUTPUT_DTYPE, result.dtype),
-        (semconv.PREDICTION_CLASS, _label(result.classes)),
         (semconv.PREDICTION_CONFIDENCE, _number(result.confidence)),
         (semconv.PREDICTION_VALUE, _number(result.values)),
         (semconv.BUSINESS_VALUE, _number(result.business_value)),
@@ -164,19 +241,21 @@ def _facts(result: Result) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def sentence(p: Prediction, attributes: Mapping[str, Any]) -> str:
-    """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
-    took = f"in {p.seconds * 1e3:.3g} ms"
-    if p.error is not None:
-        return f"{p.series.model} failed with {p.error.type} {took}"
-    rows = attributes.get(semconv.BATCH_SIZE, 1)
-    said = attributes.get(semconv.PREDICTION_CLASS, attributes.get(semconv.PREDICTION_VALUE))
-    if isinstance(said, float):
-        said = f"{said:.6g}"
-    what = f"predicted {rows} rows" if said is None else f"predicted {said}"
-    confidence = attributes.get(semconv.PREDICTION_CONFIDENCE)
-    sure = "" if confidence is None else f" ({confidence:.2f})"
-    return f"{p.series.model} {what}{sure} {took}"
+def timing(p: Prediction) -> dict[str, Any]:
+    """Return how long a prediction took, and its first item."""
+    known: dict[str, Any] = {semconv.DURATION: p.seconds}
+    if p.first_item:
+        known[semconv.TIME_TO_FIRST_ITEM] = (p.first_item - p.started) * NANO
+        known[semconv.ITEMS] = p.items
+    return known
+
+
+def put_all(queue: BatchQueue[Any], messages: list[bytes], home: Home) -> None:
+    """Queue encoded messages, as many together as the queue takes at once."""
+    step = min(queue.batch, templates.MAX_TOGETHER)
+    for i in range(0, len(messages), step):
+        some = messages[i : i + step]
+        queue.put(Encoded(b"".join(some), home, len(some)))
 
 
 def clean(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,9 +308,3 @@ def _number(kept: Any) -> float | None:
     if kept is None or isinstance(kept, float):
         return kept
     return float(kept[0]) if kept.size == 1 else None
-
-
-def _label(kept: Any) -> str | None:
-    if is_numpy(kept, "ndarray"):
-        kept = kept.tolist()[0] if kept.size == 1 else None
-    return None if kept is None else _labels.bounded(semconv.PREDICTION_CLASS, kept)

@@ -6,7 +6,6 @@ exports in batches; flush and shutdown keep their deadline even when the endpoin
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import threading
@@ -16,25 +15,19 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from opentelemetry.context import Context, attach, set_value
-from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, MetricExportResult, MetricsData
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.context import attach, set_value
 
 from otelml._guard import attempt
-
-if TYPE_CHECKING:
-    from opentelemetry.sdk.metrics.view import Aggregation
+from otelml.encoding import Encoded
 
 T = TypeVar("T")
 OnDrop = Callable[[str, str, int], None]
 """Called with what (``span``, ``log``, ``metric``), where (``queue``, ``export``, ``shutdown``) and how many."""
 
 logger = logging.getLogger("otelml")
-_GRACE, _SHUTDOWN = 0.1, 5.0
+_GRACE = 0.1
 _exporting = threading.local()
 
 
@@ -120,6 +113,11 @@ class Flush:
         return self._done.wait(max(0.0, timeout)) and self._ok
 
 
+def messages(item: object) -> int:
+    """Return how many spans or log records an item of a queue is."""
+    return item.count if type(item) is Encoded else 1
+
+
 class BatchQueue(Generic[T]):
     """A bounded queue of items and the daemon thread that exports them.
 
@@ -132,7 +130,7 @@ class BatchQueue(Generic[T]):
         batch: Items in one export.
         delay: Seconds between exports.
         payload: Turns a batch into what the exporter takes.
-        size: Items that one queued thing counts for.
+        size: What one item counts for when it is dropped.
     """
 
     def __init__(
@@ -146,10 +144,16 @@ class BatchQueue(Generic[T]):
         batch: int = 2048,
         delay: float = 1.0,
         payload: Callable[[list[T]], Any] = lambda items: items,
-        size: Callable[[T], int] = lambda _: 1,
+        size: Callable[[T], int] | None = None,
     ) -> None:
         self.what, self.capacity, self.batch, self.delay = what, capacity, min(batch, capacity), delay
-        self._make, self._on_drop, self._outage, self._payload, self._size = make, on_drop, outage, payload, size
+        self._make, self._on_drop, self._outage, self._payload, self._size = (
+            make,
+            on_drop,
+            outage,
+            payload,
+            size or messages,
+        )
         self.failures = 0
         self._inherited: list[Exporter] = []
         self.exporter: Exporter | None = make()
@@ -161,6 +165,9 @@ class BatchQueue(Generic[T]):
 
     def _reset(self) -> None:
         self._items: deque[T] = deque()
+        # Messages in the queue beyond one an item. Only one thread at a time puts items of several, and only one takes:
+        # two counters need no lock, where one would.
+        self._more_put = self._more_taken = 0
         self._requests: SimpleQueue[Flush | None] = SimpleQueue()
         self._woken = False
         self._closed = False
@@ -188,15 +195,21 @@ class BatchQueue(Generic[T]):
     # The caller's side ------------------------------------------------------------------------------------------
 
     def put(self, item: T) -> bool:
-        """Queue an item; False when it was dropped, because the queue is full or closed."""
-        waiting = len(self._items)
-        if self._closed or waiting >= self.capacity:
+        """Queue an item; False when it was dropped, because the queue is full or closed.
+
+        Items of several messages (``Encoded``) are put by one thread at a time.
+        """
+        count = messages(item)
+        waiting = len(self) + count
+        if self._closed or waiting > self.capacity:
             self._on_drop(self.what, "shutdown" if self._closed else "queue", self._size(item))
             return False
+        if count > 1:
+            self._more_put += count - 1
         self._items.append(item)
         if self._thread is None:
             self._start()
-        if waiting + 1 >= self.batch and not self._woken:
+        if waiting >= self.batch and not self._woken:
             self._woken = True
             self._requests.put(None)
         if self._closed:
@@ -205,7 +218,7 @@ class BatchQueue(Generic[T]):
         return True
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._items) + self._more_put - self._more_taken
 
     def request_flush(self) -> Flush:
         """Ask the worker to export what waits now, without waiting for it."""
@@ -242,7 +255,7 @@ class BatchQueue(Generic[T]):
         return self._drop_left() == 0 and ok
 
     def _drop_left(self) -> int:
-        left = self._take_in_flight() + sum(map(self._size, self._drain(len(self._items))))
+        left = self._take_in_flight() + sum(map(self._size, self._drain(len(self))))
         if left:
             self._on_drop(self.what, "shutdown", left)
         return left
@@ -269,11 +282,14 @@ class BatchQueue(Generic[T]):
 
     def _export_waiting(self) -> bool:
         """Export in batches what waits at the start; after a failure the rest waits for the next turn."""
-        waiting = len(self._items)
+        waiting = len(self)
         while waiting > 0:
-            if not self._export(self._drain(min(waiting, self.batch))):
+            items = self._drain(self.batch)
+            if not items:
+                break
+            if not self._export(items):
                 return False
-            waiting -= self.batch
+            waiting -= sum(map(messages, items))
         return True
 
     def _export(self, items: list[T]) -> bool:
@@ -296,11 +312,20 @@ class BatchQueue(Generic[T]):
             self.exporter = self._make()
         return self.exporter.export(self._payload(items))
 
-    def _drain(self, n: int) -> list[T]:
+    def _drain(self, most: int) -> list[T]:
+        """Take items of at most so many messages, but one at least."""
         items: list[T] = []
+        taken = 0
         with suppress(IndexError):
-            for _ in range(n):
-                items.append(self._items.popleft())  # noqa: PERF401 - keeps what it has when the deque runs empty
+            while taken < most:
+                item = self._items.popleft()
+                count = messages(item)
+                if items and taken + count > most:
+                    self._items.appendleft(item)
+                    break
+                items.append(item)
+                taken += count
+                self._more_taken += count - 1
         return items
 
     def _take_in_flight(self) -> int:
@@ -311,90 +336,6 @@ class BatchQueue(Generic[T]):
             return 0
 
 
-# The SDK's side -------------------------------------------------------------------------------------------------
-
-
-class SpanQueueProcessor(SpanProcessor):
-    """Puts every sampled span that ends into a queue."""
-
-    def __init__(self, queue: BatchQueue[Any], *, takes_encoded: bool = False) -> None:
-        self.queue, self.takes_encoded = queue, takes_encoded
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Queue a sampled span."""
-        if span.context and span.context.trace_flags.sampled:
-            self.queue.put(span)
-
-    def shutdown(self) -> None:
-        """Export what waits and close, within five seconds."""
-        self.queue.shutdown(_SHUTDOWN)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what waits, within the timeout."""
-        return self.queue.force_flush(timeout_millis / 1000)
-
-
-class LogQueueProcessor(LogRecordProcessor):
-    """Puts every log record into a queue, except those that exporting itself causes."""
-
-    def __init__(self, queue: BatchQueue[Any], *, takes_encoded: bool = False) -> None:
-        self.queue, self.takes_encoded = queue, takes_encoded
-
-    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
-        """Queue a copy of the record that does not keep the caller's context alive."""
-        if exporting():
-            return
-        record = copy.copy(log_record.log_record)
-        record.context = Context()
-        resource = log_record.resource or Resource.get_empty()
-        self.queue.put(ReadableLogRecord(record, resource, log_record.instrumentation_scope, log_record.limits))
-
-    def shutdown(self) -> None:
-        """Export what waits and close, within five seconds."""
-        self.queue.shutdown(_SHUTDOWN)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Export what waits, within the timeout."""
-        return self.queue.force_flush(timeout_millis / 1000)
-
-
-class QueueMetricExporter(MetricExporter):
-    """Gives metrics to a queue of their own, so that a silent endpoint holds up neither flush nor exit."""
-
-    def __init__(
-        self,
-        queue: BatchQueue[MetricsData],
-        preferred_temporality: dict[type, AggregationTemporality],
-        preferred_aggregation: dict[type, Aggregation],
-    ) -> None:
-        super().__init__(preferred_temporality, preferred_aggregation)
-        self.queue = queue
-
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
-        """Export now, waiting no longer than the timeout."""
-        before = self.queue.failures
-        sent = self.queue.put(metrics_data) and self.queue.force_flush(timeout_millis / 1000)
-        return MetricExportResult.SUCCESS if sent and self.queue.failures == before else MetricExportResult.FAILURE
-
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Export what waits, within the timeout."""
-        return self.queue.force_flush(timeout_millis / 1000)
-
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Export what waits and close, within the timeout (the SDK's reader gives it as ``timeout``)."""
-        self.queue.shutdown(max(0.0, kwargs.get("timeout", timeout_millis) / 1000))
-
-
 def exporting() -> bool:
     """Return whether this is the thread of a queue."""
     return getattr(_exporting, "active", False)
-
-
-def points(data: MetricsData) -> int:
-    """Return the number of data points."""
-    return sum(
-        len(metric.data.data_points)
-        for resource in data.resource_metrics
-        for scope in resource.scope_metrics
-        for metric in scope.metrics
-    )

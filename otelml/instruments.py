@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 
 from otelml import _labels, _sdk, semconv
-from otelml._lazy import LazyModule
-from otelml.prediction import NANO
-from otelml.result import Result
+from otelml._lazy import LazyModule, is_numpy
+from otelml.columns import Origins, in_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
+    from opentelemetry.context.context import Context
     from opentelemetry.util.types import Attributes
 
-    from otelml.prediction import Prediction, Series
+    from otelml.columns import Columns
+    from otelml.prediction import Prediction
+    from otelml.result import Result
+    from otelml.values import Numbers
 else:
     np = LazyModule("numpy")
-
-_Spans = list[trace.Span | None]
 
 
 class Histogram:
@@ -41,17 +43,16 @@ class Histogram:
         )
         self._batches = _sdk.takes_batches(provider, self._histogram)
 
-    def record(self, values: NDArray[np.float64], attributes: Attributes, spans: _Spans) -> int:
+    def record(self, values: NDArray[np.float64], attributes: Attributes, origins: Origins | None = None) -> int:
         """Record finite values of shape (n,); returns how many the provider's own histogram refuses (negative ones)."""
         if not values.size:
             return 0
-        context = _any_sampled(spans)
         if self._batches:
-            self._histogram.record(_sdk.Batch(values, spans), attributes, context)
+            self._histogram.record(_sdk.Batch(values, origins), attributes, _context(origins))
             return 0
-        for value, span in zip(values.tolist(), spans or (None,) * values.size, strict=True):
+        for i, value in enumerate(values.tolist()):
             if value >= 0:
-                self._histogram.record(value, attributes, _sdk.only_span(span or trace.INVALID_SPAN))
+                self._histogram.record(value, attributes, _context(origins, i))
         return int((values < 0).sum())
 
 
@@ -86,127 +87,147 @@ class Instruments:
         self._business = histogram(semconv.BUSINESS_VALUE_HISTOGRAM)
         self.flush_duration = histogram(semconv.FLUSH_DURATION)
 
-    def record(self, series: Series, predictions: Sequence[Prediction]) -> None:
-        """Turn the ended predictions of one model and version into measurements."""
-        self._record_calls(series, predictions)
-        self._record_stages(series, predictions)
-        self._record_rows(series, [(p, p.outcome() or Result()) for p in predictions])
+    def record(self, columns: Columns) -> None:
+        """Turn ended predictions of one shape into measurements."""
+        self._record_calls(columns)
+        for k, name in enumerate(columns.names):
+            attributes = with_error(name.attributes, columns.stage_errors[k])
+            self._stage.record(columns.stage_seconds[:, k], attributes, columns.origins(k))
+        self._record_rows(columns)
 
-    def _record_calls(self, series: Series, predictions: Sequence[Prediction]) -> None:
-        calls: dict[tuple[str | None, str | None], list[Prediction]] = defaultdict(list)
-        durations: dict[str | None, tuple[list[float], _Spans]] = defaultdict(lambda: ([], []))
-        for p in predictions:
-            error = None if p.error is None else _labels.bounded(semconv.ERROR_TYPE, p.error.type)
-            calls[p.operation, error].append(p)
-            add(durations[error], p.seconds, p)
-        for (operation, error), ended in calls.items():
-            attributes = with_error(series.attributes, error)
-            if operation is not None:
-                attributes = {**attributes, semconv.OPERATION: _labels.bounded(semconv.OPERATION, operation)}
-            self._requests.add(len(ended), attributes, _any_sampled([sampled(p) for p in ended]))
-        for error, (seconds, spans) in durations.items():
-            self._duration.record(np.array(seconds), with_error(series.attributes, error), spans)
-        streams = [p for p in predictions if p.first_item]
-        waits = np.array([(p.first_item - p.start) * NANO for p in streams])
-        self._first_item.record(waits, series.attributes, [sampled(p) for p in streams])
+    def _record_calls(self, columns: Columns) -> None:
+        base, origins = columns.series.attributes, columns.origins()
+        attributes = with_error(base, columns.error)
+        for operation, count in Counter([p.operation for p in columns.predictions]).items():
+            more = {} if operation is None else {semconv.OPERATION: _labels.bounded(semconv.OPERATION, operation)}
+            self._requests.add(count, {**attributes, **more}, _context(origins))
+        self._duration.record(columns.seconds, attributes, origins)
+        streams = np.array([p.first_item for p in columns.predictions])
+        if streams.any():
+            kept = streams > 0
+            waits = in_seconds(streams - columns.started)
+            self._first_item.record(waits[kept], base, None if origins is None else origins.kept(kept))
 
-    def _record_stages(self, series: Series, predictions: Sequence[Prediction]) -> None:
-        stages: dict[tuple[str, str | None], tuple[list[float], _Spans]] = defaultdict(lambda: ([], []))
-        for p in predictions:
-            for stage in p.stages:
-                error = None if stage.error is None else _labels.bounded(semconv.ERROR_TYPE, stage.error.type)
-                seconds, spans = stages[stage.name, error]
-                seconds.append((stage.end - stage.start) * NANO)
-                spans.append(None if sampled(p) is None else stage.span)
-        for (name, error), (seconds, spans) in stages.items():
-            attributes = with_error({**series.attributes, semconv.STAGE: name}, error)
-            self._stage.record(np.array(seconds), attributes, spans)
-
-    def _record_rows(self, series: Series, results: Sequence[tuple[Prediction, Result]]) -> None:
-        rows = _Rows()
-        for p, result in results:
-            rows.add(p, result)
-        base = series.attributes
+    def _record_rows(self, columns: Columns) -> None:
+        rows = _Rows(exported=columns.exported)
+        for p in columns.predictions:
+            result = p.outcome()
+            if result is not None:
+                rows.add(p, result, failed=columns.error is not None)
+            elif columns.error is None:
+                rows.counts[None] += 1
+        base = columns.series.attributes
         for label, count in rows.counts.items():
-            self._predictions.add(count, with_class(base, label), _any_sampled(()))
-        for label, (values, spans) in rows.confidence.items():
-            self._record_confidence(with_class(base, label), np.concatenate(values), spans)
-        for label, (values, spans) in rows.values.items():
-            self._record_finite("value", self._value, np.concatenate(values), with_class(base, label), spans)
-        for unit, (values, spans) in rows.business.items():
+            self._predictions.add(count, with_class(base, label), _context(None))
+        for label, gathered in rows.confidence.items():
+            self._record_confidence(with_class(base, label), *gathered.all())
+        for label, gathered in rows.values.items():
+            self._record_finite("value", self._value, with_class(base, label), *gathered.all())
+        for unit, gathered in rows.business.items():
             attributes = base if unit is None else {**base, semconv.BUSINESS_VALUE_UNIT: unit}
-            self._record_finite("business_value", self._business, np.concatenate(values), attributes, spans)
+            self._record_finite("business_value", self._business, attributes, *gathered.all())
         if rows.missing:
-            self._missing.add(rows.missing, base, _any_sampled(()))
+            self._missing.add(rows.missing, base, _context(None))
 
-    def _record_confidence(self, attributes: Attributes, values: NDArray[np.float64], spans: _Spans) -> None:
+    def _record_confidence(self, attributes: Attributes, values: NDArray[np.float64], origins: Origins | None) -> None:
         inside = (values >= 0) & (values <= 1)
         if not inside.all():
             self._drop("confidence", "out_of_range", int((~inside).sum()))
-            spans = [span for span, keep in zip(spans, inside.tolist(), strict=True) if keep]
-            values = values[inside]
-        self._confidence.record(values, attributes, spans)
+            values, origins = values[inside], None if origins is None else origins.kept(inside)
+        self._confidence.record(values, attributes, origins)
         low = values < self.low_confidence
         if low.any():
-            doubtful = [span for span, is_low in zip(spans, low.tolist(), strict=True) if is_low]
-            self._low_confidence.add(int(low.sum()), attributes, _any_sampled(doubtful))
+            doubtful = None if origins is None else origins.kept(low)
+            self._low_confidence.add(int(low.sum()), attributes, _context(doubtful))
 
     def _record_finite(
-        self, what: str, histogram: Histogram, values: NDArray[np.float64], attributes: Attributes, spans: _Spans
+        self,
+        what: str,
+        histogram: Histogram,
+        attributes: Attributes,
+        values: NDArray[np.float64],
+        origins: Origins | None,
     ) -> None:
         finite = np.isfinite(values)
         if not finite.all():
             self._drop(what, "not_finite", int((~finite).sum()))
-            spans = [span for span, keep in zip(spans, finite.tolist(), strict=True) if keep]
-            values = values[finite]
-        refused = histogram.record(values, attributes, spans)
+            values, origins = values[finite], None if origins is None else origins.kept(finite)
+        refused = histogram.record(values, attributes, origins)
         if refused:
             self._drop(what, "negative", refused)
+
+
+class _Gathered:
+    """Numbers of many predictions that go into one series, and which prediction each is of."""
+
+    def __init__(self, *, exported: bool) -> None:
+        self._exported = exported
+        self._parts: list[Any] = []
+        self._predictions: list[Prediction] = []
+        self._plain = True
+
+    def add(self, p: Prediction, numbers: Numbers) -> None:
+        """Take the number, or the array of shape (rows,), of one prediction."""
+        self._parts.append(numbers)
+        self._predictions.append(p)
+        self._plain = self._plain and type(numbers) is float
+
+    def all(self) -> tuple[NDArray[np.float64], Origins | None]:
+        """Return all numbers as one array, and where they come from."""
+        if self._plain:
+            return np.array(self._parts), Origins(self._predictions) if self._exported else None
+        arrays = [np.atleast_1d(part) for part in self._parts]
+        origins = Origins(self._predictions, [array.size for array in arrays]) if self._exported else None
+        return np.concatenate(arrays), origins
 
 
 class _Rows:
     """Rows of many predictions, gathered by class so that each class costs one measurement."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, exported: bool) -> None:
+        new = partial(_Gathered, exported=exported)
         self.counts: dict[str | None, int] = defaultdict(int)
-        self.confidence: dict[str | None, tuple[list[Any], _Spans]] = defaultdict(lambda: ([], []))
-        self.values: dict[str | None, tuple[list[Any], _Spans]] = defaultdict(lambda: ([], []))
-        self.business: dict[str | None, tuple[list[Any], _Spans]] = defaultdict(lambda: ([], []))
+        self.confidence: dict[str | None, _Gathered] = defaultdict(new)
+        self.values: dict[str | None, _Gathered] = defaultdict(new)
+        self.business: dict[str | None, _Gathered] = defaultdict(new)
         self.missing = 0
 
-    def add(self, p: Prediction, result: Result) -> None:
+    def add(self, p: Prediction, result: Result, *, failed: bool) -> None:
         """Take the rows of one prediction; a prediction that raised has predicted no rows."""
-        span = sampled(p)
-        self.missing += result.missing or 0
+        if result.missing:
+            self.missing += result.missing
         if result.business_value is not None:
             unit = result.business_unit
             label = None if unit is None else _labels.bounded(semconv.BUSINESS_VALUE_UNIT, unit)
-            gather(self.business[label], result.business_value, span)
-        if p.error is not None:
+            self.business[label].add(p, result.business_value)
+        if failed:
             return
-        classes = result.classes
-        if classes is not None and not isinstance(classes, (str, float, int)):
-            self._add_by_class(result, classes, span)
+        if is_numpy(result.classes, "ndarray"):
+            self._add_by_class(p, result)
             return
-        label = None if classes is None else _labels.bounded(semconv.PREDICTION_CLASS, classes)
+        label = result.label
         self.counts[label] += 1 if result.rows is None else result.rows
-        for kept, into in ((result.confidence, self.confidence), (result.values, self.values)):
-            if kept is not None:
-                gather(into[label], kept, span)
+        if result.confidence is not None:
+            self.confidence[label].add(p, result.confidence)
+        if result.values is not None:
+            self.values[label].add(p, result.values)
 
-    def _add_by_class(self, result: Result, classes: NDArray[Any], span: trace.Span | None) -> None:
+    def _add_by_class(self, p: Prediction, result: Result) -> None:
+        classes: Any = result.classes
         names, index = label_index(classes)
+        if classes.size == 1:
+            result.label = names[0]
         for i, count in enumerate(np.bincount(index, minlength=len(names)).tolist()):
             self.counts[names[i]] += count
         for kept, into in ((result.confidence, self.confidence), (result.values, self.values)):
             if kept is None:
                 continue
             if np.size(kept) != classes.size:
-                gather(into[None], kept, span)
+                into[None].add(p, kept)
                 continue
             rows = np.atleast_1d(kept)
             for i, name in enumerate(names):
-                gather(into[name], rows[index == i], span)
+                into[name].add(p, rows[index == i])
 
 
 def label_index(classes: NDArray[Any]) -> tuple[list[str], NDArray[np.intp]]:
@@ -226,24 +247,6 @@ def label_index(classes: NDArray[Any]) -> tuple[list[str], NDArray[np.intp]]:
     return unique, position[inverse] if names else np.zeros(0, dtype=np.intp)
 
 
-def sampled(p: Prediction) -> trace.Span | None:
-    """Return the span an exemplar may point to: one that will be exported."""
-    return p.span if p.sampled and not p.spans_dropped else None
-
-
-def gather(into: tuple[list[Any], _Spans], kept: Any, span: trace.Span | None) -> None:
-    """Add one value or an array of values that belong to one span."""
-    array = np.atleast_1d(kept)
-    into[0].append(array)
-    into[1].extend([span] * array.size)
-
-
-def add(into: tuple[list[float], _Spans], value: float, p: Prediction) -> None:
-    """Add one value of a prediction."""
-    into[0].append(value)
-    into[1].append(sampled(p))
-
-
 def with_error(attributes: Mapping[str, str], error: str | None) -> dict[str, str]:
     """Return attributes with ``error.type`` where there is one."""
     return dict(attributes) if error is None else {**attributes, semconv.ERROR_TYPE: error}
@@ -254,6 +257,6 @@ def with_class(attributes: Mapping[str, str], label: str | None) -> dict[str, st
     return dict(attributes) if label is None else {**attributes, semconv.PREDICTION_CLASS: label}
 
 
-def _any_sampled(spans: Iterable[trace.Span | None]) -> Any:
+def _context(origins: Origins | None, i: int = 0) -> Context:
     """Return a context for an exemplar; without one the SDK would take the thread's own, which is somebody else's."""
-    return _sdk.only_span(next((s for s in spans if s is not None), trace.INVALID_SPAN))
+    return _sdk.only_span(trace.INVALID_SPAN if origins is None else origins.span(i))

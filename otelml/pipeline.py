@@ -31,16 +31,9 @@ from otelml import exporters, otlp, semconv
 from otelml._guard import attempt
 from otelml.config import SIGNALS, Config
 from otelml.errors import ConfigError, MissingExtraError
-from otelml.export import (
-    BatchQueue,
-    LogQueueProcessor,
-    OnDrop,
-    Outage,
-    QueueMetricExporter,
-    SpanQueueProcessor,
-    points,
-)
+from otelml.export import BatchQueue, OnDrop, Outage
 from otelml.logs import JsonFileExporter
+from otelml.processors import LogQueueProcessor, QueueMetricExporter, SpanQueueProcessor, points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,19 +15,24 @@ from typing import TYPE_CHECKING, Any
 from otelml import _labels, semconv
 from otelml._guard import guard
 from otelml._lazy import LazyModule
-from otelml.events import describe
-from otelml.prediction import Series
+from otelml.columns import columns_of
+from otelml.encoding import Unusual
+from otelml.events import Description
+from otelml.series import Series
+from otelml.tracers import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
 
     from otelml._drops import Drops
+    from otelml.columns import Columns
     from otelml.events import Events
     from otelml.instruments import Instruments
     from otelml.prediction import Prediction
-    from otelml.spans import ChosenSpans, Ended, Spans
+    from otelml.stage import Stage
+    from otelml.tracers import ChosenSpans
 else:
     np = LazyModule("numpy")
 
@@ -46,16 +51,17 @@ class Recorder:
         drops: Drops,
         events: Events,
         spans: ChosenSpans,
+        number: Callable[[], int],
         capture: str = "stats",
         buffer_size: int = 16_384,
         flush_interval: float = 0.2,
         event_started: bool = False,
     ) -> None:
         self.capture = capture
-        self._events, self._spans = events, spans
+        self._events, self.spans, self.number = events, spans, number
         self._limit, self._interval = buffer_size, flush_interval
         self._wake_at = max(1, min(512, buffer_size // 4))
-        self._event_started = event_started
+        self.event_started = event_started
         self._series: dict[tuple[Any, Any], Series] = {}
         self._drops, self._instruments = drops, instruments
         self.drop = drops.add
@@ -68,17 +74,11 @@ class Recorder:
         # Re-entrant: a prediction may end inside a drain, from a signal handler or a finaliser.
         self._drain_lock = threading.RLock()
         self._draining = False
-        self.id_lock = threading.RLock()
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
     # On the caller's thread ---------------------------------------------------------------------------------
-
-    @property
-    def spans(self) -> Spans:
-        """Return the maker of spans."""
-        return self._spans.current
 
     def series(self, model: Any, version: Any) -> Series:
         """Return the series of a model and version; both are bounded labels."""
@@ -96,20 +96,20 @@ class Recorder:
         return found
 
     def started(self, prediction: Prediction) -> None:
-        """Emit the start event where it is switched on."""
-        if self._event_started:
-            attributes = {**prediction.series.attributes, semconv.PREDICTION_ID: prediction.id}
-            if prediction.request_id is not None:
-                attributes[semconv.REQUEST_ID] = prediction.request_id
-            self._events.emit(semconv.EVENT_REQUEST_STARTED.name, attributes=attributes)
+        """Emit the event that a prediction started."""
+        attributes = {**prediction.series.attributes, semconv.PREDICTION_ID: prediction.id}
+        if prediction.request_id is not None:
+            attributes[semconv.REQUEST_ID] = prediction.request_id
+        self._events.emit(semconv.EVENT_REQUEST_STARTED.name, attributes=attributes)
 
     def put(self, prediction: Prediction) -> None:
         """Take an ended prediction. Never blocks, but where the buffer is twice over its size."""
         buffer = self._buffer
-        self._pending_rows += prediction.rows_kept
+        if prediction.kept:
+            self._pending_rows += prediction.kept
         waiting = len(buffer)
         if waiting >= self._limit:
-            prediction.spans_dropped = True
+            prediction.special = prediction.dropped = True
         buffer.append(prediction)
         if waiting >= 2 * self._limit or self._pending_rows > MAX_PENDING_ROWS:
             self.drain()
@@ -175,35 +175,49 @@ class Recorder:
         self._fold([self._buffer.popleft() for _ in range(size)])
         with guard("recorder.flush_duration"):
             took = perf_counter() - started
-            self._instruments.flush_duration.record(np.array([took]), {}, [])
+            self._instruments.flush_duration.record(np.array([took]), {})
 
     def _fold(self, batch: list[Prediction]) -> None:
-        by_series: dict[int, list[Prediction]] = {}
-        for p in batch:
-            by_series.setdefault(id(p.series), []).append(p)
-        for predictions in by_series.values():
+        for columns in columns_of(batch):
             with guard("recorder.metrics"):
-                self._instruments.record(predictions[0].series, predictions)
-        for p in batch:
-            if p.spans_dropped:
-                self.drop("log", "buffer")
-                self.drop("span", "buffer", (1 + len(p.stages)) if p.sampled else 0)
-                continue
+                self._instruments.record(columns)
             with guard("recorder.export"):
-                self._export(p)
+                self._export(columns)
+        for p in batch:
+            p.stages = []  # each of them knows its prediction: the cycle would wait for the garbage collector
 
-    def _export(self, p: Prediction) -> None:
-        attributes = describe(p)
-        end = p.wall_at(p.end)
-        self._events.prediction(p, attributes, at=end)
-        if not p.sampled:
+    def _export(self, columns: Columns) -> None:
+        p = columns.predictions[0]
+        if p.dropped:
+            self.drop("log", "buffer", len(columns.predictions))
+            self.drop("span", "buffer", (1 + len(columns.names)) * len(columns.predictions) if p.sampled else 0)
             return
-        ended: list[Ended] = []
-        for stage in p.stages:
-            if stage.span is not None:
-                known: Mapping[str, Any] = p.series.of_stage(stage.name)
-                if stage.error is not None:
-                    known = {**known, semconv.ERROR_TYPE: stage.error.type}
-                ended.append((stage.span, known, stage.error, p.wall_at(stage.end)))
-        ended.append((p.span, attributes, p.error, end))
-        p.spans.finish_all(ended)
+        described = [Description(p) for p in columns.predictions]
+        self._events.predictions(columns, described)
+        if p.sampled and (columns.special or not self._encoded(columns, described)):
+            for description, stages in zip(described, columns.stages, strict=True):
+                description.prediction.way.finish(_ended(description, stages))
+
+    @staticmethod
+    def _encoded(columns: Columns, described: list[Description]) -> bool:
+        """Export spans encoded together; False where some have to go one by one."""
+        try:
+            pairs = [(d.known, d.pairs()) for d in described]
+        except (Unusual, UnicodeEncodeError):
+            return False
+        return columns.predictions[-1].way.put_all(columns, pairs)
+
+
+def _ended(description: Description, stages: tuple[Stage, ...]) -> Iterator[Ended]:
+    """Return the spans of one prediction, in the order of their end."""
+    p = description.prediction
+    for stage in stages:
+        if stage.span_id or stage.other is not None:
+            known: Mapping[str, Any] = stage.known.attributes
+            if stage.error is not None:
+                known = {**known, semconv.ERROR_TYPE: stage.error.type}
+            times = (stage.started + p.offset, (stage.ended or p.ended) + p.offset)
+            parent = (stage.above or p).get_span_context()
+            yield Ended(stage, parent, times, known, stage.error)
+    times = (p.started + p.offset, p.ended + p.offset)
+    yield Ended(p, p.parent, times, description.attributes(), p.error)

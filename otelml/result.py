@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from otelml import _labels, semconv, values
@@ -25,9 +24,11 @@ class Sink(Protocol):
         """Return what counts dropped telemetry: (what, where, number)."""
 
 
-@dataclass(slots=True)
 class Result:
-    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,)."""
+    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,).
+
+    Attributes start as the class's own: setting each one would cost more than all the rest.
+    """
 
     rows: int | None = None
     classes: Labels | None = None
@@ -43,17 +44,34 @@ class Result:
     input_payload: str | None = None
     output_payload: str | None = None
 
+    _label: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """Return the class of a one-row result as a bounded label."""
+        if self._label is None and self.classes is not None:
+            classes: Any = self.classes
+            if is_numpy(classes, "ndarray"):
+                if classes.size != 1:
+                    return None
+                classes = classes.tolist()[0]
+            self._label = _labels.bounded(semconv.PREDICTION_CLASS, classes)
+        return self._label
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._label = label
+
     def fill(self, other: Result) -> None:
         """Take from ``other`` what is not known here."""
-        for name in RESULT_FIELDS:
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(other, name))
+        self.__dict__ = {**other.__dict__, **{k: v for k, v in self.__dict__.items() if v is not None}}
 
 
-RESULT_FIELDS = tuple(row.name for row in fields(Result))
+_PLAIN = frozenset((type(None), str, bool, int, float))
+_NUMBER = frozenset((type(None), float))
 
 
-def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes them by name
+def read(  # noqa: C901, PLR0917 - flat: one value after the other; the same seven as Prediction.result(), which takes them by name
     sink: Sink,
     predictions: Any,
     classes: Any,
@@ -65,6 +83,15 @@ def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes 
 ) -> Result:
     """Return what may be kept of one call of ``Prediction.result()``; what can't be read is counted as dropped."""
     result = Result()
+    if (
+        type(predictions) in _PLAIN
+        and type(classes) in _PLAIN
+        and type(confidence) in _NUMBER
+        and type(numbers) in _NUMBER
+        and inputs is business_value is None
+        and sink.capture == "stats"
+    ):
+        return _one_row(result, predictions, classes, confidence, numbers)
     result.rows = _rows(predictions, classes, confidence, numbers, inputs)
     if business_value is not None:
         result.business_value = _keep(sink, "business_value", business_value, values.numbers(business_value))
@@ -87,6 +114,25 @@ def read(  # noqa: PLR0917 - the same seven as Prediction.result(), which takes 
     if sink.capture == "payload":
         result.input_payload = None if inputs is None else values.payload(inputs)
         result.output_payload = None if predictions is None else values.payload(predictions)
+    return result
+
+
+def _one_row(result: Result, predictions: Any, classes: Any, confidence: float | None, number: float | None) -> Result:
+    """Keep plain values of one row as they are."""
+    if predictions is not None:
+        result.rows = 1
+        result.dtype = type(predictions).__name__
+        if classes is None and number is None:
+            classes, number = (None, predictions) if type(predictions) is float else (predictions, None)
+    if classes is not None:
+        result.rows = 1
+        result.classes = classes
+    if confidence is not None:
+        result.rows = 1
+        result.confidence = confidence
+    if number is not None:
+        result.rows = 1
+        result.values = number
     return result
 
 

@@ -18,12 +18,13 @@ from otelml._guard import guard
 from otelml._imports import undisturbed
 from otelml.config import SIGNALS
 from otelml.events import Events
-from otelml.export import SpanQueueProcessor
 from otelml.instruments import Instruments
 from otelml.probes.gpu import GpuProbe
 from otelml.probes.host import HostProbe
+from otelml.processors import SpanQueueProcessor
 from otelml.recorder import Recorder
-from otelml.spans import ChosenSpans, RandomIds
+from otelml.spans import RandomIds
+from otelml.tracers import ChosenSpans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,7 +119,7 @@ def start(config: Config) -> Runtime:
         # Exponential histograms are the SDK's own business: they take one value at a time.
         views = (_sdk.BATCH_VIEW,) if config.histogram_aggregation == "explicit_bucket_histogram" else ()
         made = pipeline.build(config, views=views, on_drop=drops.add, ids=ids)
-        runtime = _assemble(config, made, drops)
+        runtime = _assemble(config, made, drops, ids)
         if config.sdk_disabled:
             return runtime  # not the active one: predictions go on doing nothing
         runtime.recorder.start()
@@ -134,7 +135,7 @@ def _meter(made: pipeline.Pipeline) -> Meter:
     return made.meter_provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
 
 
-def _assemble(config: Config, made: pipeline.Pipeline, drops: Drops) -> Runtime:
+def _assemble(config: Config, made: pipeline.Pipeline, drops: Drops, ids: RandomIds | None = None) -> Runtime:
     release = version("otelml")
     meter = _meter(made)
     logger = made.logger_provider.get_logger(semconv.SCOPE, release, semconv.SCHEMA_URL)
@@ -153,6 +154,7 @@ def _assemble(config: Config, made: pipeline.Pipeline, drops: Drops) -> Runtime:
             drops=drops,
             events=events,
             spans=ChosenSpans(tracer, (SpanQueueProcessor,)),
+            number=(ids or RandomIds()).number,
             capture=config.capture,
             buffer_size=config.buffer_size,
             flush_interval=config.flush_interval,

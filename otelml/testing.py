@@ -16,8 +16,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -30,7 +32,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from otelml import _guard, _labels, _sdk, config, runtime
 from otelml._drops import Drops
@@ -38,7 +39,7 @@ from otelml.pipeline import Pipeline
 from otelml.spans import RandomIds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.view import View
@@ -113,11 +114,21 @@ class PointSeen:
     scope: str = field(default="otelml", compare=False)
 
 
-class CountingIds(IdGenerator):
-    """Trace ids 1, 2, 3, ... and span ids 1, 2, 3, ..."""
+class CountingIds(RandomIds):
+    """Trace ids 1, 2, 3, ..., span ids 1, 2, 3, ... and predictions' numbers 1, 2, 3, ..."""
 
     def __init__(self) -> None:
         self._traces = self._spans = 0
+        self._numbers = count(1)
+
+    def is_trace_id_random(self) -> bool:
+        """Return that it is not."""
+        return False
+
+    @property
+    def number(self) -> Callable[[], int]:
+        """Return what counts predictions."""
+        return partial(next, self._numbers)
 
     def generate_trace_id(self) -> int:
         """Return the next trace id."""
@@ -160,7 +171,8 @@ class SteppingClock:
         sources = {
             "prediction": ("perf_counter_ns", "time_ns"),
             "events": ("time_ns",),
-            "spans": ("time_ns",),
+            "templates": ("time_ns",),
+            "stage": ("perf_counter_ns",),
             "recorder": ("perf_counter",),
             "context": ("new_id",),
         }
@@ -178,7 +190,7 @@ class Telemetry:
         self,
         settings: Mapping[str, object],
         *,
-        ids: IdGenerator,
+        ids: RandomIds,
         sampler: Sampler | None,
         processors: Sequence[SpanProcessor],
         views: Sequence[View],
@@ -195,7 +207,7 @@ class Telemetry:
         self.logger_provider.add_log_record_processor(SimpleLogRecordProcessor(self._logs))
         made = Pipeline(self.tracer_provider, self.meter_provider, self.logger_provider)
         self.drops = Drops()
-        self.runtime = runtime._assemble(config.load(settings, {}), made, self.drops)
+        self.runtime = runtime._assemble(config.load(settings, {}), made, self.drops, ids)
 
     def drain(self) -> None:
         """Turn every ended prediction into telemetry now."""

@@ -100,7 +100,7 @@ pid = os.fork()
 predict()
 done = running.force_flush(10)
 recorder = running.recorder
-print(done, recorder.spans._queue is not None, running.events._queue is not None, flush=True)
+print(done, recorder.spans.current.queue is not None, running.events._queue is not None, flush=True)
 if pid == 0:
     os._exit(0)
 os.waitpid(pid, 0)

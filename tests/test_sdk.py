@@ -3,6 +3,7 @@
 import ast
 import asyncio
 import logging
+import random
 import threading
 from contextvars import ContextVar, copy_context
 from pathlib import Path
@@ -20,7 +21,14 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    Decision,
+    ParentBased,
+    StaticSampler,
+    TraceIdRatioBased,
+)
 
 from otelml import _sdk
 
@@ -180,23 +188,31 @@ class _Exporter:
 # Spans --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("sampler", "always"),
-    [
-        (None, True),
-        (ParentBased(ALWAYS_ON), True),
-        (ALWAYS_ON, False),
-        (ALWAYS_OFF, False),
-        (TraceIdRatioBased(0.5), False),
-        (ParentBased(TraceIdRatioBased(0.5)), False),
-    ],
-    ids=lambda x: type(x).__name__,
-)
-def test_samplers_of_the_sdk_are_direct(sampler, always):
-    """With the SDK's samplers spans may go straight to the processors; only the default samples every root."""
+SAMPLERS = [
+    ParentBased(ALWAYS_ON),
+    ALWAYS_ON,
+    ALWAYS_OFF,
+    TraceIdRatioBased(0.5),
+    ParentBased(TraceIdRatioBased(0.5)),
+    ParentBased(ALWAYS_OFF),
+]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda x: x.get_description())
+def test_samplers_of_the_sdk_are_direct(sampler):
+    """With the SDK's samplers spans may go straight to the processors, and our decision is theirs on any trace id."""
     made = tracer(sampler)
     assert _sdk.direct_tracer(made, ()) is made
-    assert _sdk.always_on_root(made) == always
+    decide, follows = _sdk.decision(sampler)
+    assert follows == (type(sampler) is ParentBased)
+    for trace_id in (1, 2**63, 2**64 - 1, 2**127 + 5, *(random.getrandbits(128) for _ in range(200))):
+        theirs = sampler.should_sample(None, trace_id, "x").decision is Decision.RECORD_AND_SAMPLE
+        assert (decide is None or decide(trace_id)) == theirs
+
+
+def test_static_samplers_that_only_record_are_not_direct():
+    """A sampler that records without sampling decides for itself."""
+    assert _sdk.direct_tracer(tracer(StaticSampler(Decision.RECORD_ONLY)), ()) is None
 
 
 class Watching(SpanProcessor):
@@ -251,6 +267,7 @@ def test_names_on_the_tracer():
     assert _sdk.limits_of(made).max_events == 128
     seen = _sdk.processors_of(made)
     assert seen is _sdk.processors_of(made)
+    assert seen is _sdk.processors_getter(made)()
     provider.add_span_processor(Ending())
     assert seen is not _sdk.processors_of(made)
     flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)

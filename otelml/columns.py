@@ -1,0 +1,121 @@
+"""Ended predictions of one model and one shape as numpy columns: measured and encoded together, not one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from otelml import _labels, semconv
+from otelml._lazy import LazyModule
+from otelml.prediction import NANO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from opentelemetry import trace
+
+    from otelml.prediction import Prediction
+    from otelml.series import StageName
+    from otelml.spans import OwnSpan
+    from otelml.stage import Stage
+else:
+    np = LazyModule("numpy")
+
+
+class Columns:
+    """Ended predictions that differ in ids, times and results only.
+
+    ``rows`` are the predictions, each with its stages as they were when the worker took it; n predictions have k
+    stages each.
+    """
+
+    def __init__(self, rows: list[tuple[Prediction, tuple[Stage, ...]]]) -> None:
+        self.predictions = [p for p, _ in rows]
+        self.stages = [stages for _, stages in rows]
+        first, names = rows[0]
+        self.series, self.special = first.series, first.special
+        self.exported = first.sampled and not first.dropped
+        """Whether their spans are exported, and exemplars may point to them."""
+        self.names: tuple[StageName, ...] = tuple(stage.known for stage in names)
+        self.error = None if first.error is None else _labels.bounded(semconv.ERROR_TYPE, first.error.type)
+        self.stage_errors = [
+            None if stage.error is None else _labels.bounded(semconv.ERROR_TYPE, stage.error.type) for stage in names
+        ]
+        times = [t for p in self.predictions for t in (p.started, p.ended, p.offset)]
+        self.started, self.ended, self.offset = np.array(times, np.int64).reshape(-1, 3).T
+        self.stage_started, self.stage_ended = self._stage_ticks()
+
+    def _stage_ticks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return ``perf_counter_ns`` at the start and end of each stage, of shape (n, k) each."""
+        ticks = [t for stages in self.stages for s in stages for t in (s.started, s.ended)]
+        started, ended = np.array(ticks, np.int64).reshape(len(self.stages), -1, 2).transpose(2, 0, 1)
+        if not ended.all():  # begun by another thread at the very end
+            ended = np.where(ended == 0, self.ended[:, None], ended)
+        return started, ended
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """Durations of the predictions, of shape (n,)."""
+        return in_seconds(self.ended - self.started)
+
+    @property
+    def stage_seconds(self) -> NDArray[np.float64]:
+        """Durations of the stages, of shape (n, k)."""
+        return in_seconds(self.stage_ended - self.stage_started)
+
+    def origins(self, stage: int | None = None) -> Origins | None:
+        """Return where n measurements come from: the predictions, or the stage of that number."""
+        if not self.exported:
+            return None
+        return Origins(self.predictions if stage is None else [stages[stage] for stages in self.stages])
+
+
+def in_seconds(nanoseconds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the same times in seconds."""
+    seconds: NDArray[np.float64] = np.multiply(nanoseconds, NANO)
+    return seconds
+
+
+class Origins:
+    """The span that each of n measurements was made in: exemplars point there.
+
+    Measurement i belongs to the i-th span, or, with ``sizes``, to the first whose sizes so far add up to more than i.
+    """
+
+    def __init__(self, spans: Sequence[OwnSpan], sizes: Sequence[int] | None = None) -> None:
+        self._spans = spans
+        self._ends = None if sizes is None else np.cumsum(sizes)
+        self._index: NDArray[np.intp] | None = None
+
+    def span(self, i: int) -> trace.Span:
+        """Return the span of measurement i."""
+        place = i if self._index is None else int(self._index[i])
+        if self._ends is not None:
+            place = int(np.searchsorted(self._ends, place, side="right"))
+        return self._spans[place].span
+
+    def kept(self, keep: NDArray[np.bool_]) -> Origins:
+        """Return the origins of the measurements to keep; ``keep`` has the shape (n,)."""
+        origins = Origins(self._spans)
+        origins._ends = self._ends
+        origins._index = np.flatnonzero(keep)
+        return origins
+
+
+def columns_of(predictions: Iterable[Prediction]) -> list[Columns]:
+    """Return ended predictions grouped by model and shape."""
+    groups: dict[Any, list[tuple[Prediction, tuple[Stage, ...]]]] = {}
+    for p in predictions:
+        stages = tuple(p.stages)
+        remote = None if p.parent is None else p.parent.is_remote
+        key: tuple[Any, ...] = (p.series, p.special, p.sampled, p.flags, remote, *[stage.known for stage in stages])
+        if p.special:
+            errors = [p.error, *[stage.error for stage in stages]]
+            key = key, p.dropped, *[None if error is None else error.type for error in errors]
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [(p, stages)]
+        else:
+            group.append((p, stages))
+    return [Columns(rows) for rows in groups.values()]
