@@ -6,17 +6,18 @@
 2. ``BatchHistogram`` adds many values to a histogram in one call. Fall-back: one ``record()`` per value.
 3. ``direct_tracer`` hands finished spans to the processors. Fall-back: ``tracer.start_span``.
 4. ``forget_measurements`` gives a forked child fresh metric state. Fall-back: the child keeps the parent's.
-5. ``sender`` sends OTLP bytes with an exporter's own client. Fall-back: the exporter encodes what it sends.
+5. ``sender`` and ``set_stub`` send OTLP bytes with an exporter's own client. Fall-back: the exporter encodes itself.
 6. ``log_processors_of`` tells who sees our log records. Fall-back: ``logger.emit``.
 """
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 from importlib import import_module
 from threading import Lock, RLock
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import opentelemetry.context as otel_context
@@ -29,6 +30,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
 
+from otelml._guard import attempt
 from otelml._lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -312,20 +314,48 @@ def plain_limits(limits: Any, kind: str) -> bool:
 # 5 Export -------------------------------------------------------------------------------------------------------
 
 
-def sender(exporter: object) -> Callable[[bytes], bool] | None:
-    """Return what sends an encoded request the way an OTLP/HTTP exporter does; None where that is not known."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends an encoded request the way an official exporter does."""
+
+    send: Callable[[bytes], bool]
+    largest: int
+    """Bytes that the exporter lets a request have; 0: any number."""
+
+
+def sender(exporter: Any) -> Sender | None:
+    """Return what sends with an OTLP exporter's own client; None where that is not as we know it.
+
+    A gRPC exporter needs ``set_stub`` before.
+    """
+    if hasattr(exporter, "_translate_data"):
+        return _grpc_sender(exporter)
     client: Any = getattr(exporter, "_client", None)
     largest = getattr(exporter, "_max_request_size", None)
     if type(client).__name__ != "_OTLPHTTPClient" or not isinstance(largest, int) or not hasattr(exporter, "_shutdown"):
         return None
-    if os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true":
-        return None  # the exporter counts what it encodes itself
+    return Sender(lambda data: not exporter._shutdown and bool(client.export(data).success), largest)
 
-    def send(data: bytes) -> bool:
-        closed = getattr(exporter, "_shutdown", True)
-        return not closed and not 0 < largest < len(data) and bool(client.export(data).success)
 
-    return send
+def set_stub(exporter: Any, stub: Callable[[Any], Any]) -> bool:
+    """Make a gRPC exporter call what ``stub`` makes of its channel; returns False where it keeps its own."""
+    if not all(hasattr(exporter, name) for name in ("_stub", "_client", "_channel", "_initialize_channel_and_stub")):
+        return False
+    exporter._stub, exporter._client = stub, stub(exporter._channel)
+    return True
+
+
+def _grpc_sender(exporter: Any) -> Sender | None:
+    """Let a gRPC exporter take bytes for a batch, if a dry run shows that it sends them as they are."""
+    translate, client, seen = exporter._translate_data, getattr(exporter, "_client", None), list[bytes]()
+    exporter._translate_data = lambda batch: batch if type(batch) is bytes else translate(batch)
+    exporter._client = SimpleNamespace(Export=lambda request, **_: seen.append(request))
+    result, _ = attempt(lambda: exporter._export(b""))
+    exporter._client = client
+    if getattr(result, "name", None) != "SUCCESS" or seen != [b""]:
+        exporter._translate_data = translate
+        return None
+    return Sender(lambda data: bool(exporter._export(data).name == "SUCCESS"), 0)
 
 
 def encoder(signal: str) -> Callable[[list[Any]], Any] | None:

@@ -12,13 +12,14 @@ import opentelemetry.context as otel_context
 import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
 
@@ -312,3 +313,62 @@ def test_unknown_exporters_have_no_sender():
     assert _sdk.sender(InMemorySpanExporter()) is None
     assert _sdk.encoder("traces").__name__ == "encode_spans"
     assert _sdk.encoder("logs").__name__ == "encode_logs"
+
+
+# Export over gRPC ---------------------------------------------------------------------------------------------------
+
+
+class Changed:
+    """A gRPC exporter of a later release: names are there, but it sends something else than it is given."""
+
+    _stub = _channel = _client = None
+
+    def _initialize_channel_and_stub(self):
+        """Do nothing."""
+
+    def _translate_data(self, batch):
+        return batch
+
+    def _export(self, batch):
+        self._client.Export(request=[self._translate_data(batch)])
+        return SpanExportResult.SUCCESS
+
+
+class Renamed(Changed):
+    """One whose loop has another name."""
+
+    _export = None
+
+
+def test_a_grpc_exporter_that_changed_is_noticed_before_anything_is_sent():
+    """A dry run tells whether bytes are sent as they are; where not, the exporter is left as it was."""
+    for kind in (Changed, Renamed):
+        exporter = kind()
+        assert _sdk.set_stub(exporter, lambda _: "client")
+        assert _sdk.sender(exporter) is None
+        assert exporter._client == "client"
+        assert exporter._translate_data([1]) == [1]
+        assert exporter._translate_data(b"x") == b"x"
+    assert not _sdk.set_stub(InMemorySpanExporter(), lambda _: "client")
+
+
+def test_names_on_the_grpc_exporter():
+    """The official gRPC exporter takes bytes and our stub, keeps both when it connects again, and knows no limit."""
+    exporter = GrpcSpanExporter(endpoint="http://127.0.0.1:9")
+    calls = []
+
+    class Client:
+        def Export(self, **options):  # noqa: N802 - the service calls it so
+            calls.append(options)
+
+    assert _sdk.set_stub(exporter, lambda _: Client())
+    exporter._initialize_channel_and_stub()
+    assert type(exporter._client) is Client
+    sender = _sdk.sender(exporter)
+    assert calls == []
+    assert sender.largest == 0
+    assert sender.send(b"request")
+    assert calls[0]["request"] == b"request"
+    assert set(calls[0]) == {"request", "metadata", "timeout"}
+    exporter.shutdown()
+    assert not sender.send(b"request")
