@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LARGEST = 3_670_016
 """Bytes in one request, before compression: 3.5 MiB. The collector takes 4 MiB over gRPC unless told otherwise."""
+_SELF_METRICS = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _OFFICIAL = "opentelemetry.exporter.otlp.proto."
 _WHAT = {"traces": "span", "metrics": "metric", "logs": "log"}
 _MOST_TEXT = 300
@@ -144,15 +145,25 @@ def mixed(make: Callable[[], Exporter], signal: str, answers: Answers | None = N
 
     def made() -> Exporter:
         exporter = make()
-        known = _set_stub(exporter, signal, heard)
-        if not known or signal == "metrics" or _counts_itself():
+        known = take_over(exporter, signal, heard)
+        if known is None or _counts_itself():
             return exporter
-        sender, encode = _sdk.sender(exporter), _sdk.encoder(signal)
-        if sender is None or encode is None:
-            return exporter
-        return MixedExporter(exporter, sender, encode, heard.too_large)
+        return MixedExporter(exporter, *known, heard.too_large)
 
     return made
+
+
+def take_over(
+    exporter: Exporter, signal: str, answers: Answers
+) -> tuple[_sdk.Sender, Callable[[list[Any]], Any]] | None:
+    """Hear what an official exporter is answered; return its sender and encoder, if it is for traces or logs.
+
+    None where the exporter is not as we know it: it works on as it is.
+    """
+    if not _set_stub(exporter, signal, answers) or signal == "metrics":
+        return None
+    sender, encode = _sdk.sender(exporter), _sdk.encoder(signal)
+    return None if sender is None or encode is None else (sender, encode)
 
 
 def _set_stub(exporter: Exporter, signal: str, answers: Answers) -> bool:
@@ -165,7 +176,7 @@ def _set_stub(exporter: Exporter, signal: str, answers: Answers) -> bool:
 
 
 def _counts_itself() -> bool:
-    return os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true"
+    return os.environ.get(_SELF_METRICS, "").strip().lower() == "true"
 
 
 def takes_encoded(exporter: object) -> bool:
@@ -173,12 +184,13 @@ def takes_encoded(exporter: object) -> bool:
     return type(exporter) is MixedExporter
 
 
-def why_not_encoded(exporter: object) -> str | None:
-    """Return why an exporter takes no ``Encoded`` messages, in plain words; None where it does."""
+def why_not_encoded(exporter: object) -> tuple[str, str] | None:
+    """Return why an exporter takes no ``Encoded`` messages, and what would change that; None where it does."""
     if takes_encoded(exporter):
         return None
     if not type(exporter).__module__.startswith(_OFFICIAL):
-        return f"the exporter {type(exporter).__qualname__} takes the SDK's objects"
+        return f"the exporter {type(exporter).__qualname__} takes the SDK's objects", "set the exporter to otlp"
     if _counts_itself():
-        return "with OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED the exporter counts what it encodes itself"
-    return "the OTLP exporter is another release than otelml knows"
+        reason = f"with {_SELF_METRICS} the exporter counts what it encodes itself"
+        return reason, f"unset {_SELF_METRICS}"
+    return "the OTLP exporter is another release than otelml knows", "see the checks of the SDK"
