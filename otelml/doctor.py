@@ -82,7 +82,7 @@ def signals(settings: Config) -> Iterator[Finding]:
 
 
 def _ways(settings: Config) -> list[ways.Way]:
-    """Build what ``auto_instrument()`` would, ask it, and close it; a running service's port and file are left alone."""
+    """Build what ``auto_instrument()`` would, ask it, close it; a running service's port and file are left alone."""
     views = (_sdk.BATCH_VIEW,) if settings.histogram_aggregation == "explicit_bucket_histogram" else ()
     with TemporaryDirectory() as folder:
         log_file = str(Path(folder) / "log") if settings.log_file else None
@@ -129,9 +129,9 @@ class Canary:
     cost: str
 
 
-def canaries(_: Config) -> Iterator[Finding]:
+def canaries(settings: Config) -> Iterator[Finding]:
     """Try every short cut through the SDK."""
-    for canary in CANARIES:
+    for canary in () if settings.sdk_disabled else CANARIES:
         works, error = attempt(canary.works)
         if works:
             yield Finding(f"SDK: {canary.what}", OK, "as known")

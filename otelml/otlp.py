@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from google.protobuf.message import DecodeError
-
 from otelml import _sdk, exporters
 from otelml._guard import guard, logger
 from otelml.encoding import Encoded, Home
@@ -115,7 +113,8 @@ class Answers:
 
 def _partial_success(body: bytes) -> tuple[int, str]:
     """Return the number of rejected items and the message; zero and none where the body is not an OTLP answer."""
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415 - only with an answer
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 - only with an answer
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415 - the same
         ExportTraceServiceResponse,
     )
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from opentelemetry.sdk._logs import Logger
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 
 from otelml import _sdk, otlp, semconv
 from otelml.export import LogQueueProcessor, SpanQueueProcessor
@@ -66,6 +68,8 @@ def why_not_spans(provider: trace.TracerProvider) -> Reason | None:
 def why_not_events(provider: _logs.LoggerProvider) -> Reason | None:
     """Return why events of predictions are not encoded; None where they are."""
     logger = provider.get_logger(semconv.SCOPE)
+    if not isinstance(logger, Logger):
+        return Reason(f"the logger is not the SDK's but {_name(logger)}", _own("logger"))
     reason = _why_not_queued(_sdk.log_processors_of(logger), LogQueueProcessor)
     plain = _sdk.plain_limits(_sdk.log_limits_of(logger), "log_record")
     return reason or (None if plain else Reason(_LIMITS, _NO_LIMITS))
@@ -86,6 +90,8 @@ def why_not_batches(provider: metrics.MeterProvider, *, batches: bool) -> Reason
 def _why_not_direct(tracer: trace.Tracer) -> Reason:
     if type(tracer) is not Tracer:
         return Reason(f"the tracer is not the SDK's but {_name(tracer)}", _own("tracer"))
+    if not _is_direct(DEFAULT_ON):
+        return Reason("the SDK is another release than otelml knows", "see the checks of the SDK")
     if not _is_direct(tracer.sampler):
         fix = "take one of the samplers of OTEL_TRACES_SAMPLER, or sample in the collector"
         return Reason(f"the sampler {_name(tracer.sampler)} looks at every span", fix)
@@ -95,9 +101,7 @@ def _why_not_direct(tracer: trace.Tracer) -> Reason:
     )
     if names:
         return Reason(f"the span processor {names} sees spans start", _IN_THE_COLLECTOR)
-    return Reason(
-        "the SDK's tracer is switched off, or of another release than otelml knows", "see the checks of the SDK"
-    )
+    return Reason("the tracer is switched off", "switch it on in the tracer provider")
 
 
 def _is_direct(sampler: Sampler, *processors: SpanProcessor) -> bool:
