@@ -1,54 +1,41 @@
 """Every private name of the OpenTelemetry SDK that otelml touches, each with a public way to fall back on.
 
-``tests/test_sdk.py`` is the canary: it fails when a new SDK release changes one of them.
+Those of its metrics are in ``_sdk_metrics.py``. ``tests/test_sdk.py`` is the canary: it fails when a new SDK release
+changes one of them.
 
 1. ``attach``/``detach`` set the context variable itself. Fall-back: ``opentelemetry.context.attach``/``detach``.
-2. ``BatchHistogram`` adds many values to a histogram in one call. Fall-back: one ``record()`` per value.
-3. ``direct_tracer`` hands finished spans to the processors. Fall-back: ``tracer.start_span``.
-4. ``forget_measurements`` gives a forked child fresh metric state. Fall-back: the child keeps the parent's.
-5. ``sender`` sends OTLP bytes with an exporter's own client. Fall-back: the exporter encodes what it sends.
-6. ``log_processors_of`` tells who sees our log records. Fall-back: ``logger.emit``.
+2. ``direct_tracer`` hands finished spans to the processors. Fall-back: ``tracer.start_span``.
+3. ``sender`` and ``set_stub`` send OTLP bytes with an exporter's own client. Fall-back: the exporter encodes itself.
+4. ``log_processors_of`` tells who sees our log records. Fall-back: ``logger.emit``.
 """
 
 from __future__ import annotations
 
-import os
 from contextvars import ContextVar, Token
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from threading import Lock, RLock
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import opentelemetry.context as otel_context
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.context.context import Context
-from opentelemetry.sdk import metrics as metrics_sdk
 from opentelemetry.sdk._logs import Logger as SdkLogger
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
 
+from otelml._guard import attempt
 from otelml._lazy import LazyModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
-    from numpy.typing import NDArray
     from opentelemetry.trace import SpanContext
 else:
     np = LazyModule("numpy")
-
-try:
-    from opentelemetry.sdk.metrics._internal.aggregation import (
-        AggregationTemporality,
-        _ExplicitBucketHistogramAggregation,
-    )
-    from opentelemetry.sdk.metrics._internal.metric_reader_storage import MetricReaderStorage
-except ImportError:  # pragma: no cover - a later SDK; the canary test reports it
-    _ExplicitBucketHistogramAggregation = object  # type: ignore[misc,assignment]
-    MetricReaderStorage = None  # type: ignore[misc,assignment]
 
 # 1 Context ------------------------------------------------------------------------------------------------------
 
@@ -122,135 +109,7 @@ def only_span(span: trace.Span) -> Context:
     return trace.set_span_in_context(span, Context()) if SPAN_KEY is None else Context({SPAN_KEY: span})
 
 
-# 2 Histograms ---------------------------------------------------------------------------------------------------
-
-
-class Origins(Protocol):
-    """Where each of many measurements was made."""
-
-    def span(self, i: int) -> trace.Span:
-        """Return the span of measurement i."""
-
-
-class Batch(float):
-    """Many measurements that pass through ``Histogram.record`` as one: a float whose value is their number.
-
-    ``values`` is a finite float64 array of shape (n,); ``origins`` tells the sampled span of each, or is None.
-    """
-
-    values: NDArray[np.float64]
-    origins: Origins | None
-    _index: dict[tuple[float, ...], NDArray[np.intp]]
-
-    def __new__(cls, values: NDArray[np.float64], origins: Origins | None = None) -> Self:
-        self = super().__new__(cls, values.size)
-        self.values, self.origins, self._index = values, origins, {}
-        return self
-
-    def buckets(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
-        """Return the bucket of each value; bucket i holds ``bounds[i-1] < value <= bounds[i]``."""
-        index = self._index.get(bounds)
-        if index is None:
-            index = self._index[bounds] = np.searchsorted(bounds, self.values, side="left")
-        return index
-
-    def counts(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
-        """Return how many values fall into each bucket."""
-        return np.bincount(self.buckets(bounds), minlength=len(bounds) + 1)
-
-    def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:
-        """Return the last measurement of each bucket: (value, context of its span)."""
-        if self.origins is None:
-            return []
-        last = np.full(len(bounds) + 1, -1)
-        last[self.buckets(bounds)] = np.arange(self.values.size)  # of several, the last one stays
-        found = last[last >= 0].tolist()
-        return [(float(self.values[i]), only_span(self.origins.span(i))) for i in found]
-
-
-class _BatchAggregation(_ExplicitBucketHistogramAggregation):
-    """The SDK's explicit-bucket histogram, which also takes a ``Batch``."""
-
-    def aggregate(self, measurement: Any, should_sample_exemplar: bool = True) -> None:
-        batch = measurement.value
-        if type(batch) is not Batch:
-            super().aggregate(measurement, should_sample_exemplar)
-            return
-        counts = batch.counts(self._boundaries).tolist()
-        low, high = float(batch.values.min()), float(batch.values.max())
-        with np.errstate(over="ignore"):  # a sum of huge values is infinite, as it is in the SDK
-            total = float(batch.values.sum())
-        with self._lock:
-            self._value = counts if self._value is None else [a + b for a, b in zip(self._value, counts, strict=True)]
-            self._sum += total  # type: ignore[assignment]
-            if self._record_min_max:
-                self._min, self._max = min(self._min, low), max(self._max, high)
-        if should_sample_exemplar:
-            for value, context in batch.exemplars(self._boundaries):
-                self._reservoir.offer(value, measurement.time_unix_nano, measurement.attributes, context)
-
-
-class BatchHistogram(ExplicitBucketHistogramAggregation):
-    """Aggregation for a View on our histograms: explicit buckets, by default the instrument's own; takes batches."""
-
-    def _create_aggregation(
-        self, instrument: Any, attributes: Any, reservoir_factory: Any, start_time_unix_nano: int
-    ) -> Any:
-        bounds = self._boundaries
-        if bounds is None:
-            bounds = instrument._advisory.explicit_bucket_boundaries
-        return _BatchAggregation(
-            attributes,
-            AggregationTemporality.DELTA,
-            start_time_unix_nano,
-            reservoir_factory(_ExplicitBucketHistogramAggregation),
-            bounds,
-            self._record_min_max,
-        )
-
-
-BATCH_VIEW = View(instrument_type=metrics_sdk.Histogram, meter_name="otelml", aggregation=BatchHistogram())
-"""Makes every histogram of our meter take batches, in a meter provider of our own."""
-
-
-def takes_batches(provider: metrics.MeterProvider, histogram: metrics.Histogram) -> bool:
-    """Return whether every stream of this instrument is a ``BatchHistogram``, so that ``Batch`` may be recorded."""
-    try:
-        storages = provider._measurement_consumer._reader_storages.values()  # type: ignore[attr-defined]
-        matches = [match for s in storages for match in s._get_or_init_view_instrument_match(histogram)]
-    except AttributeError:
-        return False
-    return all(type(match._aggregation) is _BatchAggregation for match in matches)
-
-
-def forget_measurements(provider: metrics.MeterProvider) -> bool:
-    """Give a forked child fresh locks and empty sums; returns False where the SDK does not allow it.
-
-    The SDK keeps the parent's totals and locks: a child would export the parent's counts again, or hang.
-    """
-    try:
-        consumer = provider._measurement_consumer  # type: ignore[attr-defined]
-        consumer._lock = Lock()
-        config = consumer._sdk_config
-        consumer._reader_storages = {
-            reader: MetricReaderStorage(
-                config,
-                reader._instrument_class_temporality,
-                reader._instrument_class_aggregation,
-                reader._instrument_class_cardinality_limit,
-            )
-            for reader in consumer._reader_storages
-        }
-        for reader in consumer._reader_storages:
-            for name, lock in (("_export_lock", Lock), ("_lock", RLock)):
-                if hasattr(reader, name):
-                    setattr(reader, name, lock())
-    except (AttributeError, TypeError):
-        return False
-    return True
-
-
-# 3 Spans --------------------------------------------------------------------------------------------------------
+# 2 Spans --------------------------------------------------------------------------------------------------------
 
 MOST_ATTRIBUTES = 32
 """More than a span or event of ours has."""
@@ -327,23 +186,51 @@ def plain_limits(limits: Any, kind: str) -> bool:
     )
 
 
-# 5 Export -------------------------------------------------------------------------------------------------------
+# 3 Export -------------------------------------------------------------------------------------------------------
 
 
-def sender(exporter: object) -> Callable[[bytes], bool] | None:
-    """Return what sends an encoded request the way an OTLP/HTTP exporter does; None where that is not known."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends an encoded request the way an official exporter does."""
+
+    send: Callable[[bytes], bool]
+    largest: int
+    """Bytes that the exporter lets a request have; 0: any number."""
+
+
+def sender(exporter: Any) -> Sender | None:
+    """Return what sends with an OTLP exporter's own client; None where that is not as we know it.
+
+    A gRPC exporter needs ``set_stub`` before.
+    """
+    if hasattr(exporter, "_translate_data"):
+        return _grpc_sender(exporter)
     client: Any = getattr(exporter, "_client", None)
     largest = getattr(exporter, "_max_request_size", None)
     if type(client).__name__ != "_OTLPHTTPClient" or not isinstance(largest, int) or not hasattr(exporter, "_shutdown"):
         return None
-    if os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "").strip().lower() == "true":
-        return None  # the exporter counts what it encodes itself
+    return Sender(lambda data: not exporter._shutdown and bool(client.export(data).success), largest)
 
-    def send(data: bytes) -> bool:
-        closed = getattr(exporter, "_shutdown", True)
-        return not closed and not 0 < largest < len(data) and bool(client.export(data).success)
 
-    return send
+def set_stub(exporter: Any, stub: Callable[[Any], Any]) -> bool:
+    """Make a gRPC exporter call what ``stub`` makes of its channel; returns False where it keeps its own."""
+    if not all(hasattr(exporter, name) for name in ("_stub", "_client", "_channel", "_initialize_channel_and_stub")):
+        return False
+    exporter._stub, exporter._client = stub, stub(exporter._channel)
+    return True
+
+
+def _grpc_sender(exporter: Any) -> Sender | None:
+    """Let a gRPC exporter take bytes for a batch, if a dry run shows that it sends them as they are."""
+    translate, client, seen = exporter._translate_data, getattr(exporter, "_client", None), list[bytes]()
+    exporter._translate_data = lambda batch: batch if type(batch) is bytes else translate(batch)
+    exporter._client = SimpleNamespace(Export=lambda request, **_: seen.append(request))
+    result, _ = attempt(lambda: exporter._export(b""))
+    exporter._client = client
+    if getattr(result, "name", None) != "SUCCESS" or seen != [b""]:
+        exporter._translate_data = translate
+        return None
+    return Sender(lambda data: bool(exporter._export(data).name == "SUCCESS"), 0)
 
 
 def encoder(signal: str) -> Callable[[list[Any]], Any] | None:
@@ -356,7 +243,7 @@ def encoder(signal: str) -> Callable[[list[Any]], Any] | None:
     return getattr(module, "encode_spans" if signal == "traces" else "encode_logs", None)
 
 
-# 6 Logs ---------------------------------------------------------------------------------------------------------
+# 4 Logs ---------------------------------------------------------------------------------------------------------
 
 
 def log_processors_of(logger: object) -> tuple[Any, ...]:

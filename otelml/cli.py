@@ -1,4 +1,4 @@
-"""The ``otelml`` command: run a program with telemetry, list settings and names, try the demo."""
+"""The ``otelml`` command: run a program with telemetry, list settings and names, check them, try the demo."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ORIGIN = "Made by `otelml semconv --markdown` from `otelml/semconv.py`; edit that file, not this one."
-OK, BAD_INPUT, NOT_FOUND = 0, 2, 127
+OK, FAULTY, BAD_INPUT, NOT_FOUND = 0, 1, 2, 127
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code (2: bad input or configuration, 127: command not found)."""
+    """Run the command line; return the exit code (1: faults found, 2: bad input or settings, 127: no such command)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["demo"]:
         return _demo(arguments[1:])
@@ -55,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     settings = commands.add_parser("config", help="list every setting, its value and where it came from")
     settings.add_argument("--json", action="store_true", help="as JSON")
     settings.set_defaults(function=_config)
+    checks = commands.add_parser("doctor", help="say which way each signal goes, and what is wrong")
+    checks.add_argument("--json", action="store_true", help="as JSON")
+    checks.set_defaults(function=_doctor)
     names = commands.add_parser("semconv", help="list every metric, span, event and attribute")
     names.add_argument("--markdown", action="store_true", help="as docs/metrics.md holds them")
     names.set_defaults(function=_semconv)
@@ -107,6 +111,25 @@ def _table(heads: list[str], rows: list[list[str]]) -> None:
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     for row in [heads, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+# doctor ---------------------------------------------------------------------------------------------------------
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    settings = config.load()
+    from otelml import doctor  # noqa: PLC0415 - it builds the whole pipeline
+
+    findings = doctor.examine(settings)
+    if options.json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        width = max(len(finding.what) for finding in findings)
+        for finding in findings:
+            print(f"{finding.state:6}{finding.what:{width}}  {finding.detail}")
+            if finding.fix:
+                print(f"{'':{width + 8}}→ {finding.fix}")
+    return FAULTY if any(finding.state == doctor.FAULT for finding in findings) else OK
 
 
 # semconv --------------------------------------------------------------------------------------------------------

@@ -301,7 +301,7 @@ class BatchQueue(Generic[T]):
             return True
         self.failures += 1
         if n:
-            self._on_drop(self.what, "export", n)
+            self._on_drop(self.what, "export", min(n, getattr(result, "lost", n)))
         reason = type(error).__name__ if error else getattr(_exporting, "reason", "the exporter reported a failure")
         self._outage.failed(self.what, reason)
         return False

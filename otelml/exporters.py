@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,13 +34,22 @@ _CLASSES = {
     ("logs", "console"): ("opentelemetry.sdk._logs.export", "ConsoleLogRecordExporter"),
 }
 
+_CREDENTIALS = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_{}CREDENTIAL_PROVIDER"
 
-def maker(config: Config, signal: str, name: str) -> Callable[[], Exporter]:
-    """Return what makes an exporter: ``otlp``, ``console`` or an installed entry point, for one signal."""
+
+def maker(
+    config: Config, signal: str, name: str, hear: Callable[[bytes], None] = lambda _: None
+) -> Callable[[], Exporter]:
+    """Return what makes an exporter: ``otlp``, ``console`` or an installed entry point, for one signal.
+
+    ``hear`` is given what the receiver answers over OTLP/HTTP.
+    """
     options = config.signal(signal)
     if name == "otlp":
         made = _load(signal, options.protocol)
-        return lambda: made(**(_grpc(options) if options.protocol == "grpc" else _http(options)))
+        if options.protocol == "grpc":
+            return lambda: made(**_grpc(options))
+        return lambda: made(**_http(options), **_session(options, signal, hear))
     if name == "console":
         return _load(signal, "console")
     loaded: Callable[[], Exporter] = entry_point(f"opentelemetry_{signal}_exporter", name)
@@ -66,17 +76,27 @@ def _load(signal: str, kind: str) -> Callable[..., Exporter]:
 
 
 def _http(options: Signal) -> dict[str, Any]:
-    from opentelemetry.exporter.otlp.proto.http import Compression  # noqa: PLC0415 - only for this protocol
-
     return {
         "endpoint": options.endpoint,
         "headers": dict(options.headers),
         "timeout": options.timeout,
-        "compression": Compression(options.compression),
         "certificate_file": options.certificate,
         "client_key_file": options.client_key,
         "client_certificate_file": options.client_certificate,
     }
+
+
+def _session(options: Signal, signal: str, hear: Callable[[bytes], None]) -> dict[str, Any]:
+    """Return our session, which compresses; a credential provider brings its own, and the exporter compresses."""
+    from opentelemetry.exporter.otlp.proto.http import Compression  # noqa: PLC0415 - only for this protocol
+
+    from otelml.otlp_http import OtlpSession  # noqa: PLC0415 - the same
+
+    if any(os.environ.get(_CREDENTIALS.format(of)) for of in ("", f"{signal.upper()}_")):
+        return {"compression": Compression(options.compression)}
+    gzip = options.compression == "gzip"
+    official = Compression.NoCompression if gzip else Compression(options.compression)
+    return {"session": OtlpSession(hear, gzip=gzip), "compression": official}
 
 
 def _grpc(options: Signal) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, trace
 
-from otelml import _labels, _sdk, semconv
+from otelml import _labels, _sdk, _sdk_metrics, semconv
 from otelml._lazy import LazyModule, is_numpy
 from otelml.columns import Origins, in_seconds
 
@@ -41,14 +41,14 @@ class Histogram:
         self._histogram = meter.create_histogram(
             row.name, row.unit, row.help, explicit_bucket_boundaries_advisory=buckets or row.buckets
         )
-        self._batches = _sdk.takes_batches(provider, self._histogram)
+        self.takes_batches = _sdk_metrics.takes_batches(provider, self._histogram)
 
     def record(self, values: NDArray[np.float64], attributes: Attributes, origins: Origins | None = None) -> int:
         """Record finite values of shape (n,); returns how many the provider's own histogram refuses (negative ones)."""
         if not values.size:
             return 0
-        if self._batches:
-            self._histogram.record(_sdk.Batch(values, origins), attributes, _context(origins))
+        if self.takes_batches:
+            self._histogram.record(_sdk_metrics.Batch(values, origins), attributes, _context(origins))
             return 0
         for i, value in enumerate(values.tolist()):
             if value >= 0:
@@ -86,6 +86,11 @@ class Instruments:
         self._value = histogram(semconv.VALUE_HISTOGRAM)
         self._business = histogram(semconv.BUSINESS_VALUE_HISTOGRAM)
         self.flush_duration = histogram(semconv.FLUSH_DURATION)
+
+    @property
+    def takes_batches(self) -> bool:
+        """Return whether histograms take many values at once."""
+        return self._duration.takes_batches
 
     def record(self, columns: Columns) -> None:
         """Turn ended predictions of one shape into measurements."""

@@ -255,7 +255,7 @@ class _Builder:
 
     def _reader(self, name: str) -> MetricReader:
         config = self.config
-        make = exporters.maker(config, "metrics", name)
+        make = otlp.maker(config, "metrics", name, self.on_drop)
         made: object = make
         if isinstance(made, type) and issubclass(made, MetricReader):
             return made()
@@ -271,9 +271,9 @@ class _Builder:
             size=points,
         )
         self.pipeline.queues["metrics"].append(queue)
-        otlp = name == "otlp"
+        ours = name == "otlp"
         exporter = QueueMetricExporter(
-            queue, exporters.temporality(config) if otlp else {}, exporters.aggregation(config) if otlp else {}
+            queue, exporters.temporality(config) if ours else {}, exporters.aggregation(config) if ours else {}
         )
         return PeriodicExportingMetricReader(exporter, config.metric_interval, config.metric_timeout)
 
@@ -287,9 +287,7 @@ class _Builder:
 
     def _queue(self, what: str, name: str, sizes: tuple[int, int, float]) -> BatchQueue[Any]:
         signal = "traces" if what == "span" else "logs"
-        make = exporters.maker(self.config, signal, name)
-        if name == "otlp":
-            make = otlp.mixed(make, signal)
+        make = otlp.maker(self.config, signal, name, self.on_drop)
         capacity, batch, delay = sizes
         return BatchQueue(what, make, self.on_drop, self.outage, capacity=capacity, batch=batch, delay=delay / 1000)
 

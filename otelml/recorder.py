@@ -63,7 +63,7 @@ class Recorder:
         self._wake_at = max(1, min(512, buffer_size // 4))
         self.event_started = event_started
         self._series: dict[tuple[Any, Any], Series] = {}
-        self._drops, self._instruments = drops, instruments
+        self._drops, self.instruments = drops, instruments
         self.drop = drops.add
         self._fresh()
 
@@ -175,12 +175,12 @@ class Recorder:
         self._fold([self._buffer.popleft() for _ in range(size)])
         with guard("recorder.flush_duration"):
             took = perf_counter() - started
-            self._instruments.flush_duration.record(np.array([took]), {})
+            self.instruments.flush_duration.record(np.array([took]), {})
 
     def _fold(self, batch: list[Prediction]) -> None:
         for columns in columns_of(batch):
             with guard("recorder.metrics"):
-                self._instruments.record(columns)
+                self.instruments.record(columns)
             with guard("recorder.export"):
                 self._export(columns)
         for p in batch:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from otelml import _guard, _labels, _sdk, pipeline, semconv
+from otelml import _guard, _labels, _sdk_metrics, pipeline, semconv, ways
 from otelml._drops import Drops
 from otelml._guard import guard
 from otelml._imports import undisturbed
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Meter
 
     from otelml.config import Config
+    from otelml.ways import Way
 
 INSTRUMENTORS = "opentelemetry_instrumentor"
 PREFIX = "otelml_"
@@ -58,6 +59,12 @@ class Runtime:
     def meter_provider(self) -> Any:
         """Return the meter provider metrics go to."""
         return self._pipeline.meter_provider
+
+    def ways(self) -> list[Way]:
+        """Return which way traces, logs and metrics go out: encoded, or as the SDK's objects, and why."""
+        made = self._pipeline
+        batches = self.recorder.instruments.takes_batches
+        return ways.ways(made.tracer_provider, made.logger_provider, made.meter_provider, batches=batches)
 
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export everything recorded so far; False when that failed or took longer than ``timeout`` seconds."""
@@ -117,7 +124,7 @@ def start(config: Config) -> Runtime:
         drops = Drops()
         ids = RandomIds()
         # Exponential histograms are the SDK's own business: they take one value at a time.
-        views = (_sdk.BATCH_VIEW,) if config.histogram_aggregation == "explicit_bucket_histogram" else ()
+        views = (_sdk_metrics.BATCH_VIEW,) if config.histogram_aggregation == "explicit_bucket_histogram" else ()
         made = pipeline.build(config, views=views, on_drop=drops.add, ids=ids)
         runtime = _assemble(config, made, drops, ids)
         if config.sdk_disabled:
@@ -258,7 +265,7 @@ def _after_fork(runtime: Runtime, drops: Drops, ids: RandomIds) -> None:
         drops.reset()
         ids.reseed()
         with guard("runtime.fork"):
-            _sdk.forget_measurements(runtime.meter_provider)
+            _sdk_metrics.forget_measurements(runtime.meter_provider)
             runtime.recorder.after_fork()
 
     os.register_at_fork(after_in_child=in_child)

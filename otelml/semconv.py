@@ -143,7 +143,12 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(EXCEPTION_MESSAGE, "string", "Message of the exception with raw values removed."),
     Attribute(EXCEPTION_STACKTRACE, "string", "Stack trace of the exception, file and line only."),
     Attribute(DROPPED_WHAT, "string", "What was dropped or failed: `span`, `log`, `value`, ...", limit=20),
-    Attribute(DROPPED_WHERE, "string", "Where: `buffer`, `queue`, `export`, or the place in otelml.", limit=50),
+    Attribute(
+        DROPPED_WHERE,
+        "string",
+        "Where: `buffer`, `queue`, `size`, `export`, `rejected`, or the place in otelml.",
+        limit=50,
+    ),
     Attribute(HW_ID, "string", "UUID of the GPU or MIG device.", limit=100),
     Attribute(HW_TYPE, "string", "`gpu`.", limit=1),
     Attribute(HW_NAME, "string", "Name to read, such as `GPU 0` or `GPU 0 MIG 1`.", limit=100),

@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otelml import _guard, _labels, _sdk, config, runtime
+from otelml import _guard, _labels, _sdk_metrics, config, runtime
 from otelml._drops import Drops
 from otelml.pipeline import Pipeline
 from otelml.spans import RandomIds
@@ -336,7 +336,7 @@ def recording(
             ids=CountingIds() if deterministic else RandomIds(),
             sampler=sampler,
             processors=processors,
-            views=(_sdk.BATCH_VIEW,) if views is None else views,
+            views=(_sdk_metrics.BATCH_VIEW,) if views is None else views,
         )
         runtime.active = seen.runtime
         stack.callback(setattr, runtime, "active", before)

@@ -50,6 +50,18 @@ def test_startup_quick(tmp_path):
     assert all(len(of) == 1 and of[0]["modules"] > 100 for of in runs.values())
 
 
+def test_export_quick(tmp_path):
+    """Both exporters send over both protocols, with and without compression, and every span arrives."""
+    said = run("export.py", "--quick", "--json", tmp_path / "figures.json")
+    assert "Every span arrived" in said
+    rows = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert [(row["protocol"], row["compression"]) for row in rows] == [
+        *(("http/protobuf", "none"), ("http/protobuf", "gzip")),
+        *(("grpc", "none"), ("grpc", "gzip")),
+    ]
+    assert all(row["official"] > 0 < row["otelml"] for row in rows)
+
+
 def result(**received):
     """A round of ten predictions of one span, one record and one request each."""
     whole = {"spans": 10, "logs": 10, "correlated": 10, "duplicates": 0, "points": {"ml.requests": 10.0}}

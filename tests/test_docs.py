@@ -32,6 +32,7 @@ NOT_RUN = {
     "scripts/setup": SCRIPT,
     "python benchmarks/prediction.py": SCRIPT,
     "python benchmarks/startup.py": SCRIPT,
+    "python benchmarks/export.py": SCRIPT,
     "pip install": "installs packages",
     "uvicorn app:app": "a server: tests/test_examples.py runs it",
     "curl": "calls that server: tests/test_examples.py does the same",

@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.view import (
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
 import otelml
-from otelml import _sdk, semconv
+from otelml import _sdk_metrics, semconv
 from otelml.columns import Origins
 from otelml.instruments import label_index
 from otelml.spans import OwnSpan
@@ -162,7 +162,7 @@ def test_label_index(given, labels):
 
 def test_batch_is_one_measurement():
     """A batch counts bounds like the SDK: a value on a bound belongs to the bucket below it."""
-    batch = _sdk.Batch(np.array([0.5, 1.0, 1.5, 9.0]))
+    batch = _sdk_metrics.Batch(np.array([0.5, 1.0, 1.5, 9.0]))
     assert batch.counts((1.0, 2.0)).tolist() == [2, 1, 1]
     assert batch.exemplars((1.0, 2.0)) == []
 
@@ -171,8 +171,8 @@ def test_exemplars_are_the_last_of_each_bucket():
     """Of many measurements the last one in each bucket is the exemplar, and it points to its own span."""
     spans = [OwnSpan() for _ in range(4)]
     values = np.array([0.5, 0.7, 1.5, 0.6])
-    marked = _sdk.Batch(values, Origins(spans))
+    marked = _sdk_metrics.Batch(values, Origins(spans))
     assert [(v, trace.get_current_span(c)) for v, c in marked.exemplars((1.0,))] == [(0.6, spans[3]), (1.5, spans[2])]
     shared = Origins(spans[:2], [3, 1]).kept(values > 0.55)
-    some = _sdk.Batch(values[values > 0.55], shared)
+    some = _sdk_metrics.Batch(values[values > 0.55], shared)
     assert [(v, trace.get_current_span(c)) for v, c in some.exemplars((1.0,))] == [(0.6, spans[1]), (1.5, spans[0])]

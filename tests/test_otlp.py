@@ -7,14 +7,15 @@ import sys
 import pytest
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otelml import encoding
+from otelml import _sdk, config, encoding
 from otelml.encoding import Encoded, Home
-from otelml.otlp import MixedExporter, mixed, takes_encoded
+from otelml.otlp import Answers, MixedExporter, maker, mixed, takes_encoded, why_not_encoded
 
 CONTEXT = trace.SpanContext(1, 2, is_remote=False)
 RESOURCE, SCOPE = Resource({"service.name": "s"}), InstrumentationScope("otelml", "1")
@@ -43,22 +44,47 @@ def test_ours_and_theirs_go_in_one_request(otlp):
     assert found == [("s", "a"), ("child", "b"), ("s", "theirs")]
 
 
-def test_theirs_alone_go_the_old_way(otlp):
-    """A batch without our own is the official exporter's."""
+def test_theirs_alone_go_too(otlp):
+    """A batch without our own is sent as the official exporter would."""
     theirs = ReadableSpan("theirs", CONTEXT, resource=RESOURCE, instrumentation_scope=SCOPE)
     assert exporter(otlp.endpoint).export([theirs]).name == "SUCCESS"
     assert [span.name for span in otlp.spans()] == ["theirs"]
 
 
 def test_failures_are_told(otlp):
-    """A request that is refused, too large or after the shutdown is a failure."""
+    """A request that is refused or after the shutdown is a failure, and all of it is lost."""
     batch = [encoded("a", Home(RESOURCE, SCOPE))]
-    assert exporter("http://127.0.0.1:9").export(batch).name == "FAILURE"
-    assert exporter(otlp.endpoint, max_request_size=10).export(batch).name == "FAILURE"
+    assert exporter("http://127.0.0.1:9").export(batch) == ("FAILURE", 1)
     closed = exporter(otlp.endpoint)
     closed.shutdown()
-    assert closed.export(batch).name == "FAILURE"
+    assert closed.export(batch) == ("FAILURE", 1)
     assert otlp.spans() == []
+
+
+def test_large_batches_are_split(otlp):
+    """A batch over the exporter's largest request goes in several, ours and theirs; one item over it is counted."""
+    drops, home = [], Home(RESOURCE, SCOPE)
+    answers = Answers("traces", lambda *drop: drops.append(drop))
+    make = mixed(lambda: OTLPSpanExporter(f"{otlp.endpoint}/v1/traces", max_request_size=400), "traces", answers)
+    theirs = ReadableSpan("theirs", CONTEXT, resource=RESOURCE, instrumentation_scope=SCOPE)
+    names = [f"span{i}" for i in range(20)]
+    batch = [*(encoded(name, home) for name in names), encoded("x" * 500, home), theirs]
+    assert make().export(batch) == ("SUCCESS", 0)
+    assert [span.name for span in otlp.spans()] == [*names, "theirs"]
+    assert len(otlp._requests) > 3
+    assert max(request.ByteSize() for request in otlp._requests) <= 400
+    assert drops == [("span", "size", 1)]
+
+
+def test_what_a_lost_part_held_is_told(otlp):
+    """Where only a part of a split batch is refused, the rest has arrived and the number of lost items is exact."""
+    made, home = exporter(otlp.endpoint, max_request_size=400), Home(RESOURCE, SCOPE)
+    send, turns = made._sender.send, iter([True, False, True, True, True, True, True, True])
+    made._sender = _sdk.Sender(lambda data: next(turns) and send(data), 400)
+    result = made.export([encoded(f"span{i}", home) for i in range(20)])
+    assert result.name == "FAILURE"
+    assert 0 < result.lost < 20
+    assert len(otlp.spans()) == 20 - result.lost
 
 
 def test_an_exporter_that_is_not_the_official_one_is_left_alone():
@@ -66,22 +92,40 @@ def test_an_exporter_that_is_not_the_official_one_is_left_alone():
     made = mixed(InMemorySpanExporter, "traces")()
     assert type(made) is InMemorySpanExporter
     assert not takes_encoded(made)
+    assert why_not_encoded(made)[0] == "the exporter InMemorySpanExporter takes the SDK's objects"
 
 
 def test_the_exporters_own_metrics_need_the_exporter(monkeypatch, otlp):
     """Where the SDK is to count what it exports, it encodes everything itself."""
     assert type(exporter(otlp.endpoint)) is MixedExporter
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
-    assert type(exporter(otlp.endpoint)) is OTLPSpanExporter
+    made = exporter(otlp.endpoint)
+    assert type(made) is OTLPSpanExporter
+    assert "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED" in why_not_encoded(made)[1]
 
 
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("signal", ["traces", "logs"])
-def test_the_official_client_is_as_we_know_it(signal):
-    """The canary of ``_sdk.sender``: fails when a new release of the exporter is another one."""
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter  # noqa: PLC0415 - only here
+def test_the_official_clients_are_as_we_know_them(signal, protocol):
+    """The canary of ``_sdk.sender``: fails when a new release of an exporter is another one."""
+    settings = config.load({"exporter_otlp_protocol": protocol}, {})
+    made = maker(settings, signal, "otlp", lambda *_: None)()
+    assert takes_encoded(made)
+    assert why_not_encoded(made) is None
+    made.shutdown()
 
-    make = {"traces": OTLPSpanExporter, "logs": OTLPLogExporter}[signal]
-    assert takes_encoded(mixed(make, signal)())
+
+def test_an_answer_is_counted_and_said_once(caplog):
+    """Rejected items of every accepted request are counted; the reason is logged once; other bodies mean nothing."""
+    drops = []
+    answers = Answers("logs", lambda *drop: drops.append(drop))
+    body = ExportLogsServiceResponse(partial_success={"rejected_log_records": 3, "error_message": "too old"})
+    for said in (b"", b"OK", b"\xff\xff", body.SerializeToString(), body.SerializeToString()):
+        answers.hear(said)
+    assert [drop for drop in drops if drop[2]] == [("log", "rejected", 3)] * 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "otelml: the receiver rejects 3 of a request's logs: too old"
+    ]
 
 
 SCRIPT = """

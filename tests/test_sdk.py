@@ -8,18 +8,15 @@ import threading
 from contextvars import ContextVar, copy_context
 from pathlib import Path
 
-import numpy as np
 import opentelemetry.context as otel_context
 import pytest
-from opentelemetry import metrics, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import (
     ALWAYS_OFF,
@@ -33,6 +30,7 @@ from opentelemetry.sdk.trace.sampling import (
 from otelml import _sdk
 
 PACKAGE = Path(_sdk.__file__).parent
+OURS = ("_sdk.py", "_sdk_metrics.py")
 
 
 def tracer(sampler=None, *processors):
@@ -41,19 +39,6 @@ def tracer(sampler=None, *processors):
     for processor in processors:
         provider.add_span_processor(processor)
     return provider.get_tracer("otelml")
-
-
-def meter(*readers, views=(_sdk.BATCH_VIEW,)):
-    """Return a provider and a histogram of our meter."""
-    provider = MeterProvider(readers, shutdown_on_exit=False, views=views)
-    histogram = provider.get_meter("otelml").create_histogram("h", explicit_bucket_boundaries_advisory=[1.0, 2.0])
-    return provider, histogram
-
-
-def points(reader):
-    """Return a reader's data points of the first metric."""
-    data = reader.get_metrics_data()
-    return data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points if data else []
 
 
 # Context ------------------------------------------------------------------------------------------------------------
@@ -115,74 +100,6 @@ def test_public_ways_do_the_same(monkeypatch):
     token = otel_context.attach(made)
     _sdk.detach(token)
     assert otel_context.get_value("k") is None
-
-
-# Histograms ---------------------------------------------------------------------------------------------------------
-
-
-def test_batches_are_taken():
-    """Our aggregation takes a batch as its values, beside single ones, and keeps sum, extremes and buckets."""
-    reader = InMemoryMetricReader()
-    provider, histogram = meter(reader)
-    assert _sdk.takes_batches(provider, histogram)
-    histogram.record(_sdk.Batch(np.array([0.5, 1.0, 1.5, 9.0])))
-    histogram.record(1.5)
-    (point,) = points(reader)
-    assert (point.count, point.sum, point.min, point.max) == (5, 13.5, 0.5, 9.0)
-    assert list(point.bucket_counts) == [2, 2, 1]
-    assert list(point.explicit_bounds) == [1.0, 2.0]
-
-
-@pytest.mark.parametrize(
-    "views",
-    [
-        (),
-        (View(instrument_name="h", aggregation=ExplicitBucketHistogramAggregation([5.0])),),
-        (_sdk.BATCH_VIEW, View(instrument_name="h", name="second")),
-    ],
-    ids=["none", "theirs", "both"],
-)
-def test_batches_are_not_given_to_others(views):
-    """Where any stream of the histogram is not ours, batches are not taken."""
-    provider, histogram = meter(InMemoryMetricReader(), views=views)
-    assert not _sdk.takes_batches(provider, histogram)
-
-
-def test_foreign_providers_take_no_batches():
-    """A provider that is not the SDK's takes single values."""
-    provider = metrics.NoOpMeterProvider()
-    assert not _sdk.takes_batches(provider, provider.get_meter("x").create_histogram("h"))
-    assert not _sdk.forget_measurements(provider)
-
-
-def test_forgetting_measurements():
-    """After a fork sums start from zero, locks are new, and instruments that exist go on counting."""
-    reader = InMemoryMetricReader()
-    provider, histogram = meter(reader)
-    calls = []
-    provider.get_meter("otelml").create_observable_counter("c", [lambda _: calls.append(1) or []])
-    histogram.record(_sdk.Batch(np.array([0.5, 1.5])))
-    assert points(reader)[0].count == 2
-    provider._measurement_consumer._lock.acquire()  # a parent's thread held it
-    assert _sdk.forget_measurements(provider)
-    assert points(reader) == []
-    histogram.record(_sdk.Batch(np.array([0.5])))
-    assert points(reader)[0].count == 1
-    assert len(calls) == 3
-
-
-def test_periodic_readers_have_the_locks_that_are_renewed():
-    """The reader's locks that forget_measurements() renews exist under their names."""
-    assert {"_export_lock"} <= set(vars(PeriodicExportingMetricReader(_Exporter(), 60_000)))
-
-
-class _Exporter:
-    """An exporter that exports nothing."""
-
-    _preferred_temporality = _preferred_aggregation = None
-
-    def shutdown(self, *_, **__):
-        """Do nothing."""
 
 
 # Spans --------------------------------------------------------------------------------------------------------------
@@ -282,12 +199,13 @@ def test_private_names_are_only_here():
     """No other module of otelml reaches into OpenTelemetry: `_internal` modules, or attributes of SDK objects."""
     private = {
         node.attr
-        for node in ast.walk(ast.parse((PACKAGE / "_sdk.py").read_text(encoding="utf-8")))
+        for name in OURS
+        for node in ast.walk(ast.parse((PACKAGE / name).read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
     }
-    private -= {"_lock", "_counts", "_value", "_sum", "_min", "_max"}
+    private -= {"_lock", "_index", "_value", "_sum", "_min", "_max"}
     for path in PACKAGE.rglob("*.py"):
-        if path.name == "_sdk.py":
+        if path.name in OURS:
             continue
         text = path.read_text(encoding="utf-8")
         used = {n.attr for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Attribute)}
@@ -329,3 +247,62 @@ def test_unknown_exporters_have_no_sender():
     assert _sdk.sender(InMemorySpanExporter()) is None
     assert _sdk.encoder("traces").__name__ == "encode_spans"
     assert _sdk.encoder("logs").__name__ == "encode_logs"
+
+
+# Export over gRPC ---------------------------------------------------------------------------------------------------
+
+
+class Changed:
+    """A gRPC exporter of a later release: names are there, but it sends something else than it is given."""
+
+    _stub = _channel = _client = None
+
+    def _initialize_channel_and_stub(self):
+        """Do nothing."""
+
+    def _translate_data(self, batch):
+        return batch
+
+    def _export(self, batch):
+        self._client.Export(request=[self._translate_data(batch)])
+        return SpanExportResult.SUCCESS
+
+
+class Renamed(Changed):
+    """One whose loop has another name."""
+
+    _export = None
+
+
+def test_a_grpc_exporter_that_changed_is_noticed_before_anything_is_sent():
+    """A dry run tells whether bytes are sent as they are; where not, the exporter is left as it was."""
+    for kind in (Changed, Renamed):
+        exporter = kind()
+        assert _sdk.set_stub(exporter, lambda _: "client")
+        assert _sdk.sender(exporter) is None
+        assert exporter._client == "client"
+        assert exporter._translate_data([1]) == [1]
+        assert exporter._translate_data(b"x") == b"x"
+    assert not _sdk.set_stub(InMemorySpanExporter(), lambda _: "client")
+
+
+def test_names_on_the_grpc_exporter():
+    """The official gRPC exporter takes bytes and our stub, keeps both when it connects again, and knows no limit."""
+    exporter = GrpcSpanExporter(endpoint="http://127.0.0.1:9")
+    calls = []
+
+    class Client:
+        def Export(self, **options):  # noqa: N802 - the service calls it so
+            calls.append(options)
+
+    assert _sdk.set_stub(exporter, lambda _: Client())
+    exporter._initialize_channel_and_stub()
+    assert type(exporter._client) is Client
+    sender = _sdk.sender(exporter)
+    assert calls == []
+    assert sender.largest == 0
+    assert sender.send(b"request")
+    assert calls[0]["request"] == b"request"
+    assert set(calls[0]) == {"request", "metadata", "timeout"}
+    exporter.shutdown()
+    assert not sender.send(b"request")

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from otelml import _guard, _labels, _sdk, config, runtime
+from otelml import _guard, _labels, _sdk_metrics, config, runtime
 from otelml._drops import Drops
 from otelml.integrations.sklearn import SklearnInstrumentor
 from otelml.pipeline import Pipeline
@@ -57,7 +57,7 @@ class Telemetry:
         tracers, loggers = TracerProvider(shutdown_on_exit=False), LoggerProvider(shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self.spans))
         loggers.add_log_record_processor(SimpleLogRecordProcessor(self.logs))
-        meters = MeterProvider([self.reader], views=[_sdk.BATCH_VIEW], shutdown_on_exit=False)
+        meters = MeterProvider([self.reader], views=[_sdk_metrics.BATCH_VIEW], shutdown_on_exit=False)
         self.runtime = runtime._assemble(config.load(settings, {}), Pipeline(tracers, meters, loggers), Drops())
 
     def counted(self, metric, *attributes):

@@ -1,0 +1,88 @@
+"""Canaries: every private name of the SDK's metrics in _sdk_metrics.py, so that a new release fails here first."""
+
+import numpy as np
+import pytest
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+
+from otelml import _sdk_metrics
+
+
+def meter(*readers, views=(_sdk_metrics.BATCH_VIEW,)):
+    """Return a provider and a histogram of our meter."""
+    provider = MeterProvider(readers, shutdown_on_exit=False, views=views)
+    histogram = provider.get_meter("otelml").create_histogram("h", explicit_bucket_boundaries_advisory=[1.0, 2.0])
+    return provider, histogram
+
+
+def points(reader):
+    """Return a reader's data points of the first metric."""
+    data = reader.get_metrics_data()
+    return data.resource_metrics[0].scope_metrics[0].metrics[0].data.data_points if data else []
+
+
+def test_batches_are_taken():
+    """Our aggregation takes a batch as its values, beside single ones, and keeps sum, extremes and buckets."""
+    reader = InMemoryMetricReader()
+    provider, histogram = meter(reader)
+    assert _sdk_metrics.takes_batches(provider, histogram)
+    histogram.record(_sdk_metrics.Batch(np.array([0.5, 1.0, 1.5, 9.0])))
+    histogram.record(1.5)
+    (point,) = points(reader)
+    assert (point.count, point.sum, point.min, point.max) == (5, 13.5, 0.5, 9.0)
+    assert list(point.bucket_counts) == [2, 2, 1]
+    assert list(point.explicit_bounds) == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "views",
+    [
+        (),
+        (View(instrument_name="h", aggregation=ExplicitBucketHistogramAggregation([5.0])),),
+        (_sdk_metrics.BATCH_VIEW, View(instrument_name="h", name="second")),
+    ],
+    ids=["none", "theirs", "both"],
+)
+def test_batches_are_not_given_to_others(views):
+    """Where any stream of the histogram is not ours, batches are not taken."""
+    provider, histogram = meter(InMemoryMetricReader(), views=views)
+    assert not _sdk_metrics.takes_batches(provider, histogram)
+
+
+def test_foreign_providers_take_no_batches():
+    """A provider that is not the SDK's takes single values."""
+    provider = metrics.NoOpMeterProvider()
+    assert not _sdk_metrics.takes_batches(provider, provider.get_meter("x").create_histogram("h"))
+    assert not _sdk_metrics.forget_measurements(provider)
+
+
+def test_forgetting_measurements():
+    """After a fork sums start from zero, locks are new, and instruments that exist go on counting."""
+    reader = InMemoryMetricReader()
+    provider, histogram = meter(reader)
+    calls = []
+    provider.get_meter("otelml").create_observable_counter("c", [lambda _: calls.append(1) or []])
+    histogram.record(_sdk_metrics.Batch(np.array([0.5, 1.5])))
+    assert points(reader)[0].count == 2
+    provider._measurement_consumer._lock.acquire()  # a parent's thread held it
+    assert _sdk_metrics.forget_measurements(provider)
+    assert points(reader) == []
+    histogram.record(_sdk_metrics.Batch(np.array([0.5])))
+    assert points(reader)[0].count == 1
+    assert len(calls) == 3
+
+
+def test_periodic_readers_have_the_locks_that_are_renewed():
+    """The reader's locks that forget_measurements() renews exist under their names."""
+    assert {"_export_lock"} <= set(vars(PeriodicExportingMetricReader(_Exporter(), 60_000)))
+
+
+class _Exporter:
+    """An exporter that exports nothing."""
+
+    _preferred_temporality = _preferred_aggregation = None
+
+    def shutdown(self, *_, **__):
+        """Do nothing."""
