@@ -12,27 +12,29 @@ CALLER, PROCESS = "caller's thread", "whole process, export included"
 
 @dataclass(frozen=True)
 class Goal:
-    """One figure of one contender, at most ``limit`` times the same figure of a peer; without a peer, ``limit`` µs."""
+    """One figure, at most ``limit`` times the same figure of a peer; without a peer, at most ``limit`` itself."""
 
     what: str
     against: str
     figure: str
-    """``caller`` (CPU of the thread that predicts) or ``process`` (CPU of all threads until all is exported)."""
+    """``caller`` (CPU of the thread that predicts), ``process`` (CPU of all threads until all is exported), ..."""
     of: str
-    """Name of a contender in prediction.py."""
+    """What is measured: the name of a contender, or of a phase."""
     peer: str
     limit: float
+    unit: str = "µs"
+    program: str = "prediction.py"
 
     @property
     def command(self) -> str:
-        """Return the command that measures this goal alone."""
+        """Return the command that measures this goal again."""
         names = ",".join(name for name in (self.peer, self.of) if name)
-        return f"python benchmarks/prediction.py --only {names}"
+        return f"python benchmarks/{self.program}" + (f" --only {names}" if self.program == "prediction.py" else "")
 
     def show(self, value: float) -> str:
         """Return a measured value, or the limit, as people read it."""
         if not self.peer:
-            return f"{value:.3g} µs"
+            return f"{value:.3g} {self.unit}"
         return f"1/{1 / value:.3g}" if 0 < value < 1 else f"{value:.3g}x"
 
 
@@ -54,35 +56,51 @@ GOALS = (
 )
 
 
+_GROWTH = "growth a prediction, upper 95 % limit"
+MEMORY_GOALS = (
+    Goal(f"endpoint up: {_GROWTH}", "nothing", "growth", "up", "", 1.0, "B", "memory.py"),
+    Goal(f"endpoint down: {_GROWTH}", "nothing", "growth", "down", "", 1.0, "B", "memory.py"),
+    Goal(
+        "endpoint down: memory above the endpoint up",
+        "what full queues hold",
+        "above",
+        "down",
+        "queues",
+        1.0,
+        "B",
+        "memory.py",
+    ),
+    Goal(f"endpoint down: {CALLER}", "endpoint up", "caller", "down", "up", 1.25, "µs", "memory.py"),
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What a run measured for a goal: over all rounds, and the lowest and highest of single rounds."""
+    """What a run measured for a goal, and how far single rounds (or the 95 % interval) spread where that is known."""
 
     goal: Goal
     measured: float
-    lowest: float
-    highest: float
+    lowest: float | None = None
+    highest: float | None = None
 
     @property
     def met(self) -> bool:
-        """Tell whether the goal is met over all rounds."""
+        """Tell whether what was measured meets the goal."""
         return self.measured <= self.goal.limit
 
     def cells(self) -> list[str]:
         """Return the line of the table."""
         show = self.goal.show
-        span = f"{show(self.lowest)} to {show(self.highest)}"
-        return [self.goal.what, self.goal.against, show(self.goal.limit), show(self.measured), span, self._answer()]
-
-    def _answer(self) -> str:
-        return "yes" if self.met else "no"
-
-
-HEADER = ("goal", "against", "at most", "measured", "single rounds", "met")
+        ends = (self.lowest, self.highest)
+        spread = " to ".join(show(end) for end in ends if end is not None)
+        met = "yes" if self.met else "no"
+        return [self.goal.what, self.goal.against, show(self.goal.limit), show(self.measured), spread, met]
 
 
-def goal_table(verdicts: list[Verdict], *, markdown: bool = False) -> str:
+def goal_table(verdicts: list[Verdict], spread: str = "single rounds", *, markdown: bool = False) -> str:
     """Return the table of goals; in Markdown with the command that measures each one again."""
+    header = ("goal", "against", "at most", "measured", spread, "met")
     if not markdown:
-        return table(HEADER, [v.cells() for v in verdicts], text=2)
-    return table((*HEADER, "command"), [[*v.cells(), f"`{v.goal.command}`"] for v in verdicts], markdown=True, text=2)
+        return table(header, [v.cells() for v in verdicts], text=2)
+    commands = [[*v.cells(), f"`{v.goal.command}`"] for v in verdicts]
+    return table((*header, "command"), commands, markdown=True, text=2)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -83,11 +82,7 @@ def contenders() -> dict[str, Contender]:
 
 def measure(contender: Contender, endpoint: Endpoint, run: str, options: argparse.Namespace) -> list[str]:
     """Run one round of a contender; return what did not arrive as it should."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "LOGFIRE"))}
-    env = own | {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{endpoint.url}/{run}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        "OTEL_SERVICE_NAME": run,
+    env = endpoint.environment(run) | {
         "OTEL_BSP_MAX_QUEUE_SIZE": "200000",
         "OTEL_BLRP_MAX_QUEUE_SIZE": "200000",
         "OTEL_METRIC_EXPORT_INTERVAL": "60000",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -40,6 +41,15 @@ class Endpoint:
             raise RuntimeError("the receiver has no pipes")
         self._said, self._heard = process.stdin, process.stdout
         self.url = f"http://127.0.0.1:{int(self._heard.readline())}"
+
+    def environment(self, run: str) -> dict[str, str]:
+        """Return the environment of a program whose telemetry counts for ``run``: no other setting of telemetry."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "LOGFIRE"))}
+        return own | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{self.url}/{run}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_SERVICE_NAME": run,
+        }
 
     def tally(self, run: str) -> dict[str, Any]:
         """Return what arrived for a run."""
@@ -88,7 +98,7 @@ class Tally:
     points: dict[tuple[str, bytes], float] = field(default_factory=dict)
     """Latest value of every series: a sum's value, a histogram's count. Cumulative, so the latest holds all."""
     dropped: dict[tuple[str, ...], float] = field(default_factory=dict)
-    """Latest value of every series of ``otelml.dropped``, by the values of its attributes."""
+    """Latest value of every series of ``otelml.dropped``, by (what, where)."""
     sizes: Counter[str] = field(default_factory=Counter)
     """Bytes of all bodies, decompressed, by signal."""
 
@@ -117,8 +127,8 @@ class Tally:
                         key = b"".join(sorted(a.SerializeToString() for a in point.attributes))
                         self.points[metric.name, key] = _value(point)
                         if metric.name == "otelml.dropped":
-                            values = tuple(a.value.string_value for a in point.attributes)
-                            self.dropped[values] = _value(point)
+                            by_name = sorted((a.key, a.value.string_value) for a in point.attributes)
+                            self.dropped[tuple(value for _, value in by_name)] = _value(point)
 
     def answer(self) -> dict[str, Any]:
         """Return the counts."""
