@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from goals import MEMORY_GOALS, Verdict, goal_table
-from receiver import started
+from receiver import dropped, unbalanced, until_exit
 from tables import machine, table, where
 
 if TYPE_CHECKING:
@@ -38,8 +38,12 @@ WARM = 0.2
 """Part of a phase that warms up (or fills the queues) and is not judged."""
 BLOCKS, ENOUGH, T_975 = 10, 2, 2.306
 """Blocks of samples whose means give the slope, least samples in a block, Student's t for 8 degrees of freedom."""
+SMALL = {"OTEL_BSP_MAX_QUEUE_SIZE": "8192", "OTEL_BLRP_MAX_QUEUE_SIZE": "2048"}
+"""Queues that overflow in a short outage, too."""
 OBJECTS = 256
 """Bytes of Python objects (and of memory that malloc can't use) around one queued item's encoded bytes."""
+LONG = 2.0
+"""Minutes of a phase from which on growth is judged: it must be warm and its queues full."""
 MIB = 1 << 20
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -139,42 +143,19 @@ def growth(phase: Phase, of: str) -> tuple[float, float] | None:
 # Counting -------------------------------------------------------------------------------------------------------
 
 
-def dropped(received: Mapping[str, Any], what: str) -> int:
-    """Return what ``otelml.dropped`` counts, wherever it was."""
-    return int(sum(n for kind, _, n in received["dropped"] if kind == what))
-
-
-def faults(received: Mapping[str, Any], made: int, expected: Mapping[str, float]) -> list[str]:
-    """Return where made is not arrived plus dropped; metrics are never dropped."""
-    found = []
-    for what, of in (("span", "spans"), ("log", "logs")):
-        lost, due = dropped(received, what), made * expected[of]
-        if received[of] + lost != due:
-            found.append(f"{of}: {received[of]:,} arrived + {lost:,} dropped, {due:,.0f} made")
-    counted = {name: (received["points"].get(name, 0), made * expected[name]) for name in expected}
-    found += [
-        f"{name}: {counts:,.0f} counted, {due:,.0f} made"
-        for name, (counts, due) in counted.items()
-        if name not in {"spans", "logs"} and counts != due
-    ]
-    if received["duplicates"]:
-        found.append(f"span ids twice: {received['duplicates']}")
-    return found
-
-
 def bound(received: Mapping[str, Any], config: Any) -> float:
     """Return how many bytes full queues hold: items as large as those that arrived, and the objects around them."""
     sizes = (("spans", "traces", config.span_queue), ("logs", "logs", config.log_queue))
     return float(sum(queue * (received["bytes"][signal] / received[of] + OBJECTS) for of, signal, queue in sizes))
 
 
-def verdicts(up: Phase, down: Phase, queues: float) -> list[Verdict]:
-    """Return what the run says about the goals; those about growth only where it was long enough."""
+def verdicts(up: Phase, down: Phase, queues: float, *, long: bool = True) -> list[Verdict]:
+    """Return what the run says about the goals; those about growth only where it was ``long``."""
     flat_up, flat_down, above, caller = MEMORY_GOALS
     found = []
     for goal, phase in ((flat_up, up), (flat_down, down)):
         grown = growth(phase, "rss")
-        if grown is not None:
+        if long and grown is not None:
             low, high = (grown[0] + sign * grown[1] for sign in (-1, 1))
             found.append(Verdict(goal, high, low, high))
     extra = max(s.rss for s in down.samples) - up.samples[-1].rss
@@ -222,36 +203,39 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2000, help="predictions a second")
     parser.add_argument("--markdown", action="store_true", help="print the tables as docs/performance.md has them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE")
-    parser.add_argument("--quick", action="store_true", help="a few seconds: proves the counts, judges no growth")
+    parser.add_argument(
+        "--quick", action="store_true", help="seconds, small queues: proves the counts, judges no growth"
+    )
     options = parser.parse_args()
     if options.quick:
-        options.minutes = 0.05
+        options.minutes, options.rate = 0.05, 1000.0
     return options
 
 
 def measured(options: argparse.Namespace) -> tuple[tuple[Phase, Phase], dict[str, Any], float, list[str]]:
     """Run both phases; return them, what arrived in the end, what full queues hold, and what does not add up."""
     up, down = Phase("up"), Phase("down")
-    with started() as endpoint:
-        os.environ.clear()
-        os.environ.update(endpoint.environment(RUN) | {"OTEL_METRIC_EXPORT_INTERVAL": "5000"})
-        contender: Any = importlib.import_module("_contenders.otelml")
-        contender.start()
-        runtime = contender.otelml.auto_instrument()
-        up.run(contender.predict, options.minutes * 60, options.rate)
-        contender.flush()
-        received = endpoint.tally(RUN)
-        found = [f"endpoint up: {fault}" for fault in faults(received, up.made, contender.EXPECTED)]
-        found += [f"endpoint up: {n:,} of {what} dropped" for what, _, n in received["dropped"]]
-        queues = bound(received, runtime.config)
-        endpoint.down()
-        down.run(contender.predict, options.minutes * 60, options.rate)
-        endpoint.up()
-        back = [runtime.force_flush(60) for _ in range(2)]  # what was on its way may fail once more; counts follow
-        if not back[-1]:
-            found.append("the endpoint came back, and otelml could not export")
-        received = endpoint.tally(RUN)
-        found += faults(received, up.made + down.made, contender.EXPECTED)
+    endpoint = until_exit()
+    os.environ.clear()
+    os.environ.update(endpoint.environment(RUN) | {"OTEL_METRIC_EXPORT_INTERVAL": "5000"})
+    os.environ.update(SMALL if options.quick else {})
+    contender: Any = importlib.import_module("_contenders.otelml")
+    contender.start()
+    runtime = contender.otelml.auto_instrument()
+    up.run(contender.predict, options.minutes * 60, options.rate)
+    contender.flush()
+    received = endpoint.tally(RUN)
+    found = [f"endpoint up: {fault}" for fault in unbalanced(received, up.made, contender.EXPECTED)]
+    found += [f"endpoint up: {n:,} of {what} dropped" for what, _, n in received["dropped"]]
+    queues = bound(received, runtime.config)
+    endpoint.down()
+    down.run(contender.predict, options.minutes * 60, options.rate)
+    endpoint.up()
+    back = [runtime.force_flush(60) for _ in range(2)]  # what was on its way may fail once more; counts follow
+    if not back[-1]:
+        found.append("the endpoint came back, and otelml could not export")
+    received = endpoint.tally(RUN)
+    found += unbalanced(received, up.made + down.made, contender.EXPECTED)
     return (up, down), received, queues, found
 
 
@@ -259,7 +243,8 @@ def main() -> int:
     """Measure, print, and fail when what was made is not what arrived and what was counted as dropped."""
     options = arguments()
     phases, received, queues, found = measured(options)
-    judged = verdicts(*phases, queues)
+    long = options.minutes >= LONG
+    judged = verdicts(*phases, queues, long=long)
     print(f"{where()}; {options.rate:g} predictions a second, {options.minutes:g} minutes a phase\n")
     print(table(HEADER, [row(phase) for phase in phases], markdown=options.markdown))
     print("\n" + goal_table(judged, "95 % interval", markdown=options.markdown) + "\n")
@@ -272,7 +257,7 @@ def main() -> int:
     )
     print(f"arrived, {lost['span']:,} dropped; log records: {received['logs']:,} arrived, {lost['log']:,} dropped.")
     print("\n".join(found) or "Made is arrived plus counted as dropped, exactly.")
-    if options.quick:
+    if not long:
         print("Too short to judge growth: python benchmarks/memory.py")
     if options.json is not None:
         samples = {phase.name: [asdict(s) for s in phase.samples] for phase in phases}

@@ -7,6 +7,7 @@ Started without arguments it prints its port and serves until its standard input
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import json
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter, defaultdict
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,7 +28,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 # In the program that measures -----------------------------------------------------------------------------------
@@ -82,6 +83,36 @@ def started() -> Iterator[Endpoint]:
         finally:
             if process.stdin is not None:
                 process.stdin.close()
+
+
+def until_exit() -> Endpoint:
+    """Start the receiver and keep it until this process has exported its last, when the interpreter exits."""
+    stack = ExitStack()
+    atexit.register(stack.close)  # before otelml registers its own, so that it runs after it
+    return stack.enter_context(started())
+
+
+def dropped(received: Mapping[str, Any], what: str) -> int:
+    """Return what ``otelml.dropped`` counts, wherever it was."""
+    return int(sum(n for kind, _, n in received["dropped"] if kind == what))
+
+
+def unbalanced(received: Mapping[str, Any], made: int, expected: Mapping[str, float]) -> list[str]:
+    """Return where made is not arrived plus dropped; metrics are never dropped."""
+    found = []
+    for what, of in (("span", "spans"), ("log", "logs")):
+        lost, due = dropped(received, what), made * expected[of]
+        if received[of] + lost != due:
+            found.append(f"{of}: {received[of]:,} arrived + {lost:,} dropped, {due:,.0f} made")
+    counted = {name: (received["points"].get(name, 0), made * expected[name]) for name in expected}
+    found += [
+        f"{name}: {counts:,.0f} counted, {due:,.0f} made"
+        for name, (counts, due) in counted.items()
+        if name not in {"spans", "logs"} and counts != due
+    ]
+    if received["duplicates"]:
+        found.append(f"span ids twice: {received['duplicates']}")
+    return found
 
 
 # In the receiver's process --------------------------------------------------------------------------------------

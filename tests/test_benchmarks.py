@@ -3,6 +3,8 @@
 import argparse
 import importlib
 import json
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +61,30 @@ def test_startup_quick(tmp_path):
     assert "It imports no framework" in said
     runs = json.loads((tmp_path / "figures.json").read_text())["runs"]
     assert all(len(of) == 1 and of[0]["modules"] > 100 for of in runs.values())
+
+
+def test_memory_quick(tmp_path):
+    """Through an outage, what was made is what arrived and what was counted as dropped; metrics lose nothing."""
+    said = run("memory.py", "--quick", "--json", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    received = figures["received"]
+    lost = {kind: sum(n for what, _, n in received["dropped"] if what == kind) for kind in ("span", "log")}
+    assert figures["faults"] == []
+    assert received["points"]["ml.requests"] == received["points"]["ml.prediction.duration"] == 6000
+    assert received["spans"] + lost["span"] == 5 * 6000
+    assert received["logs"] + lost["log"] == 6000
+    assert lost["span"] > 0
+    assert lost["log"] > 0
+    assert "Too short to judge growth" in said
+
+
+def test_profiling_quick(tmp_path):
+    """The caller's and the worker's functions are told apart, and what was sampled arrived."""
+    said = run("profiling.py", "--quick", "--folded", tmp_path / "stacks.txt")
+    stacks = (tmp_path / "stacks.txt").read_text()
+    assert "Every span, log record and point arrived." in said
+    assert re.search(r"^the caller: predicting;.*otelml\.prediction\.", stacks, re.MULTILINE)
+    assert re.search(r"^the worker: .*otelml\.recorder\.", stacks, re.MULTILINE)
 
 
 def result(**received):
@@ -146,3 +172,46 @@ def one_span(number):
     span = Span(name="predict", span_id=bytes((number,)) * 8)
     body = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=[span])])])
     return body.SerializeToString()
+
+
+# Memory: the arithmetic -------------------------------------------------------------------------------------------
+
+
+def test_growth_is_measured(load):
+    """A leak of 48 bytes a prediction is found within noise of pages; none is found where there is none."""
+    noise = random.Random(1)  # noqa: S311 - not a secret
+    for leak in (0, 48):
+        points = [(n, 1e8 + leak * n + noise.uniform(-1e5, 1e5)) for n in range(0, 1_000_000, 10_000)]
+        slope, half = load("memory").slope(points)
+        assert slope - half < leak < slope + half
+        assert half < 1
+
+
+def test_growth_needs_samples(load):
+    """Fewer than two samples in each of ten blocks say nothing."""
+    assert load("memory").slope([(n, 1.0) for n in range(19)]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        ({"spans": 44}, ["spans: 44 arrived + 5 dropped, 50 made"]),
+        ({"dropped": []}, ["spans: 45 arrived + 0 dropped, 50 made", "logs: 9 arrived + 0 dropped, 10 made"]),
+        ({"points": {"ml.requests": 9.0}}, ["ml.requests: 9 counted, 10 made"]),
+        ({"duplicates": 1}, ["span ids twice: 1"]),
+    ],
+)
+def test_what_does_not_add_up_is_told(load, change, said):
+    """Made is arrived plus dropped for spans and log records, and counted for metrics; whatever differs is named."""
+    dropped = [["span", "queue", 3.0], ["span", "export", 2.0], ["log", "queue", 1.0], ["metric", "export", 7.0]]
+    received = {"spans": 45, "logs": 9, "duplicates": 0, "points": {"ml.requests": 10.0}, "dropped": dropped}
+    expected = {"spans": 5, "logs": 1, "ml.requests": 1}
+    assert load("receiver").unbalanced({**received, **change}, 10, expected) == said
+
+
+def test_sparkline(load):
+    """Values become bars from the lowest to the highest, at most as many as there is room for."""
+    assert load("memory").sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert load("memory").sparkline([0, 0, 7, 7], width=2) == "▁█"
+    assert load("memory").sparkline([5, 5]) == "▁▁"
