@@ -9,6 +9,7 @@ shared out among threads whose bursts begin together.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import threading
@@ -77,6 +78,21 @@ class Times:
         return ordered[int(len(ordered) * share)] * MICRO if len(ordered) >= enough else None
 
 
+class Collecting:
+    """Counts the CPU time, in ns, that garbage collection takes, on whichever thread it strikes."""
+
+    def __init__(self) -> None:
+        self.total = self._begun = 0
+        gc.callbacks.append(self._note)
+
+    def _note(self, phase: str, _: object) -> None:
+        now = time.thread_time_ns()
+        if phase == "start":
+            self._begun = now
+        else:
+            self.total += now - self._begun
+
+
 def made(predict: Callable[[], object], total: int, options: argparse.Namespace) -> Times:
     """Make ``total`` predictions, shared out among the threads."""
     times, n = Times(), options.threads
@@ -102,12 +118,15 @@ def run(contender: Contender, options: argparse.Namespace) -> dict[str, object]:
     contender.start()
     warm = made(contender.predict, options.warm_up, options)
     contender.flush()
+    collecting = Collecting()
     started = time.process_time_ns()
     times = made(contender.predict, options.predictions, options)
     contender.flush()
     process = (time.process_time_ns() - started) * MICRO / len(times.walls)
     return {
         "caller": times.cpu,
+        "mean": sum(times.cpu) / len(times.cpu),
+        "collecting": collecting.total * MICRO / len(times.walls),
         "process": process,
         "p50": times.percentile(0.5, 2),
         "p99": times.percentile(0.99, 100),

@@ -43,7 +43,7 @@ SMALL = {"OTEL_BSP_MAX_QUEUE_SIZE": "8192", "OTEL_BLRP_MAX_QUEUE_SIZE": "2048"}
 OBJECTS = 256
 """Bytes of Python objects (and of memory that malloc can't use) around one queued item's encoded bytes."""
 LONG = 2.0
-"""Minutes of a phase from which on growth is judged: it must be warm and its queues full."""
+"""Minutes of a phase from which on memory is judged: it must be warm and its queues full."""
 MIB = 1 << 20
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -150,7 +150,7 @@ def bound(received: Mapping[str, Any], config: Any) -> float:
 
 
 def verdicts(up: Phase, down: Phase, queues: float, *, long: bool = True) -> list[Verdict]:
-    """Return what the run says about the goals; those about growth only where it was ``long``."""
+    """Return what the run says about the goals; those about memory only where it was ``long``."""
     flat_up, flat_down, above, caller = MEMORY_GOALS
     found = []
     for goal, phase in ((flat_up, up), (flat_down, down)):
@@ -159,7 +159,7 @@ def verdicts(up: Phase, down: Phase, queues: float, *, long: bool = True) -> lis
             low, high = (grown[0] + sign * grown[1] for sign in (-1, 1))
             found.append(Verdict(goal, high, low, high))
     extra = max(s.rss for s in down.samples) - up.samples[-1].rss
-    found.append(Verdict(above, max(0, extra) / queues))
+    found += [Verdict(above, max(0, extra) / queues)] if long else []
     found.append(Verdict(caller, down.caller / up.caller))
     return found
 
@@ -203,9 +203,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=2000, help="predictions a second")
     parser.add_argument("--markdown", action="store_true", help="print the tables as docs/performance.md has them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE")
-    parser.add_argument(
-        "--quick", action="store_true", help="seconds, small queues: proves the counts, judges no growth"
-    )
+    parser.add_argument("--quick", action="store_true", help="seconds, small queues: proves the counts, no more")
     options = parser.parse_args()
     if options.quick:
         options.minutes, options.rate = 0.05, 1000.0
@@ -258,7 +256,7 @@ def main() -> int:
     print(f"arrived, {lost['span']:,} dropped; log records: {received['logs']:,} arrived, {lost['log']:,} dropped.")
     print("\n".join(found) or "Made is arrived plus counted as dropped, exactly.")
     if not long:
-        print("Too short to judge growth: python benchmarks/memory.py")
+        print("Too short to judge memory: python benchmarks/memory.py")
     if options.json is not None:
         samples = {phase.name: [asdict(s) for s in phase.samples] for phase in phases}
         kept = {"machine": machine(), "samples": samples, "received": received, "queues": queues, "faults": found}

@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 TIMEOUT = 300.0
 IDLE = "nothing"
 MIN_BURST = 10
-PERCENTILES = ("p50", "p99", "p99.9")
+FIGURES, PERCENTILES = ("caller", "mean", "process", "collecting"), ("p50", "p99", "p99.9")
 
 
 @dataclass
@@ -143,9 +143,8 @@ def row(name: str, all_of: Mapping[str, Contender]) -> dict[str, Any]:
     """Return the figures of one contender, less the loop's, and its ratios."""
     contender, idle = all_of[name], all_of[IDLE]
     figures: dict[str, Any] = {"contender": contender.title}
-    for what in ("caller", "process"):
+    for what in FIGURES:
         figures[what] = max(0.0, contender.median(what) - idle.median(what))
-        figures[f"{what}_best"] = max(0.0, min(contender.of_rounds(what)) - min(idle.of_rounds(what)))
         other = all_of.get(contender.against)
         figures[f"{what}_ratio"] = None if other is None else ratio(contender, other, idle, what)
     for what in PERCENTILES:
@@ -166,14 +165,16 @@ def _ratio(ours: float, theirs: float, idle: float) -> float | None:
 
 def figures(rows: list[dict[str, Any]], *, markdown: bool) -> str:
     """Return the table of contenders; ratios are of medians."""
-    header = ["µs a call", "caller's thread", "best", "ratio", "whole process", "best", "ratio", *PERCENTILES]
+    header = ["µs a call", "caller's thread", "ratio", "mean", "ratio", "whole process", "ratio", "collecting garbage"]
     lines = []
     for r in rows:
-        caller, process = ((f"{r[what]:.1f}", f"{r[f'{what}_best']:.1f}") for what in ("caller", "process"))
-        ratios = ["" if r[name] is None else f"{r[name]:.3f}" for name in ("caller_ratio", "process_ratio")]
+        cells = [r["contender"]]
+        for what in ("caller", "mean", "process"):
+            share = r[f"{what}_ratio"]
+            cells += [f"{r[what]:.1f}", "" if share is None else f"{share:.3f}"]
         calls = ["" if r[name] is None else f"{r[name]:.0f}" for name in PERCENTILES]
-        lines.append([r["contender"], *caller, ratios[0], *process, ratios[1], *calls])
-    return table(header, lines, markdown=markdown)
+        lines.append([*cells, f"{r['collecting']:.1f}", *calls])
+    return table([*header, *PERCENTILES], lines, markdown=markdown)
 
 
 def verdict(goal: Goal, of: Mapping[str, Contender]) -> Verdict | None:
@@ -188,7 +189,8 @@ def verdict(goal: Goal, of: Mapping[str, Contender]) -> Verdict | None:
     each = zip(*(c.of_rounds(goal.figure) for c in (ours, peer, idle)), strict=False)
     single = [v for v in (value(*of_round) for of_round in each) if v is not None]
     measured = value(*(c.median(goal.figure) for c in (ours, peer, idle)))
-    return Verdict(goal, measured, min(single), max(single)) if single and measured is not None else None
+    means = value(*(c.median("mean") for c in (ours, peer, idle))) if goal.figure == "caller" else None
+    return Verdict(goal, measured, min(single), max(single), means) if single and measured is not None else None
 
 
 def verdicts(of: Mapping[str, Contender]) -> list[Verdict]:

@@ -75,7 +75,7 @@ def test_memory_quick(tmp_path):
     assert received["logs"] + lost["log"] == 6000
     assert lost["span"] > 0
     assert lost["log"] > 0
-    assert "Too short to judge growth" in said
+    assert "Too short to judge memory" in said
 
 
 def test_profiling_quick(tmp_path):
@@ -123,7 +123,7 @@ def test_a_queue_that_overflows_is_noticed(prediction, load):
 
 def contender(prediction, *callers):
     """A contender with one round for each figure of the caller's thread."""
-    rounds = [{"caller": [caller], "process": 1.0} for caller in callers]
+    rounds = [{"caller": [caller], "mean": caller + 10, "process": 1.0} for caller in callers]
     return prediction.Contender("x", "x", "x", rounds=rounds)
 
 
@@ -139,6 +139,7 @@ def test_goals_are_judged(load, peer, limit, expected, met):
     verdict = prediction.verdict(goal, {name: contender(prediction, *rounds) for name, rounds in of.items()})
     assert (verdict.measured, verdict.lowest, verdict.highest) == pytest.approx(expected)
     assert verdict.cells()[-1] == met
+    assert verdict.by_means == pytest.approx(verdict.measured)  # each mean, the idle one too, is 10 above its median
 
 
 def test_a_goal_without_its_peer_is_not_judged(prediction):
