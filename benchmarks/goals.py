@@ -58,8 +58,8 @@ GOALS = (
 
 _GROWTH = "growth a prediction, upper 95 % limit"
 MEMORY_GOALS = (
-    Goal(f"endpoint up: {_GROWTH}", "nothing", "growth", "up", "", 1.0, "B", "memory.py"),
-    Goal(f"endpoint down: {_GROWTH}", "nothing", "growth", "down", "", 1.0, "B", "memory.py"),
+    Goal(f"endpoint up: {_GROWTH}", "nothing", "growth", "up", "", 4.0, "B", "memory.py"),
+    Goal(f"endpoint down: {_GROWTH}", "nothing", "growth", "down", "", 4.0, "B", "memory.py"),
     Goal(
         "endpoint down: memory above the endpoint up",
         "what full queues hold",

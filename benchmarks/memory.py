@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 from goals import MEMORY_GOALS, Verdict, goal_table
+from measure import Collecting
 from receiver import dropped, unbalanced, until_exit
 from tables import machine, table, where
 
@@ -34,7 +35,7 @@ TICKS = 50
 """Bursts a second."""
 SAMPLES = 120
 """Samples in a phase."""
-WARM = 0.2
+WARM = 0.3
 """Part of a phase that warms up (or fills the queues) and is not judged."""
 BLOCKS, ENOUGH, T_975 = 10, 2, 2.306
 """Blocks of samples whose means give the slope, least samples in a block, Student's t for 8 degrees of freedom."""
@@ -73,10 +74,12 @@ class Phase:
     """Calls by their wall time in µs; a fixed size, so that measuring needs no memory."""
     slowest: int = 0
     """Wall time of the slowest call, in ns."""
+    collecting: int = 0
+    """CPU time of garbage collection on all threads, in ns."""
 
     def run(self, predict: Callable[[], object], seconds: float, rate: float) -> None:
         """Make predictions in small bursts, and take samples between them."""
-        process, begun = psutil.Process(), time.perf_counter()
+        process, begun, collecting = psutil.Process(), time.perf_counter(), Collecting()
         burst, due, sample_at = max(1, round(rate / TICKS)), begun, begun
         while due < begun + seconds:
             self._burst(predict, burst)
@@ -86,6 +89,7 @@ class Phase:
                 self.samples.append(Sample(self.made, process.memory_info().rss, len(gc.get_objects())))
                 sample_at += seconds / SAMPLES
             time.sleep(max(0.0, due - time.perf_counter()))
+        self.collecting = collecting.stop()
 
     def _burst(self, predict: Callable[[], object], n: int) -> None:
         clock, calls, last = time.perf_counter_ns, self.calls, len(self.calls) - 1
@@ -186,13 +190,13 @@ def row(phase: Phase) -> list[str]:
         *(f"{rss[0]:.1f}", f"{rss[-1]:.1f}", f"{max(rss):.1f}"),
         "" if grown is None else f"{grown[0]:.2f} ± {grown[1]:.2f}",
         "" if objects is None else f"{objects[0]:.4f} ± {objects[1]:.4f}",
-        *(f"{phase.caller:.1f}", *calls, f"{phase.slowest / 1e6:.1f}"),
+        *(f"{phase.caller:.1f}", f"{phase.collecting / phase.made / 1e3:.1f}", *calls, f"{phase.slowest / 1e6:.1f}"),
     ]
 
 
 HEADER = (
     *("", "predictions", "MiB after warm-up", "at the end", "highest", "bytes a prediction", "objects a prediction"),
-    *("caller µs", "p50 µs", "p99 µs", "p99.9 µs", "slowest ms"),
+    *("caller µs", "collecting garbage µs", "p50 µs", "p99 µs", "p99.9 µs", "slowest ms"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,13 +39,12 @@ def machine() -> dict[str, str | int | None]:
         "cpu": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        **{name: version(name) for name in PEERS},
+        **{d.name: d.version for d in distributions() if d.name in PEERS},
     }
 
 
 def where() -> str:
     """Return `machine` as one line of text."""
     m = machine()
-    return f"{m['date']}, {m['cpu']}, {m['cores']} cores, Python {m['python']}, " + ", ".join(
-        f"{name} {m[name]}" for name in PEERS
-    )
+    peers = "".join(f", {name} {m[name]}" for name in PEERS if name in m)
+    return f"{m['date']}, {m['cpu']}, {m['cores']} cores, Python {m['python']}{peers}"
