@@ -3,13 +3,15 @@
 The main thread predicts, in bursts, and after each one turns it into telemetry itself (as the worker thread does
 otherwise), so that both are seen undisturbed. A timer's signal samples it about a thousand times a second, wherever it
 is; a sample weighs the CPU time since the last one, so that waiting weighs nothing. A function's time is its own (with
-the C code it calls), and with all that it calls. Other threads are told by their clocks. Beside all that stands the
-floor: what the bare steps of a prediction (clocks, ids, contexts, objects) cost on this machine.
+the C code it calls), and with all that it calls; garbage collection is told apart. Other threads are told by their
+clocks. Beside all that stands the floor: what the bare steps of a prediction (clocks, ids, contexts, objects) cost on
+this machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import random
@@ -39,6 +41,7 @@ BURST = 400
 PREDICT, WORK = "the caller: predicting", "the worker: metrics, spans, events"
 Stack = tuple[str, ...]
 """Names of functions, outermost first."""
+GARBAGE = "(collecting garbage)"
 
 
 @dataclass
@@ -67,12 +70,12 @@ class Sampler:
         self.sections = {PREDICT: Section(), WORK: Section()}
         self._mean = 1 / hertz
         self._open: Section | None = None
-        self._at = self._ours = 0
+        self._at = self._ours = self._collecting = self._collected = 0
 
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
         """Sample what runs inside."""
-        self._open, self._ours = self.sections[name], 0
+        self._open, self._ours, self._collected = self.sections[name], 0, 0
         start = self._at = time.thread_time_ns()
         yield
         self._open.used += time.thread_time_ns() - start - self._ours
@@ -82,9 +85,11 @@ class Sampler:
     def running(self) -> Iterator[None]:
         """Let the timer run."""
         before = signal.signal(signal.SIGALRM, self._sample)
+        gc.callbacks.append(self._collect)
         self._arm()
         yield
         signal.setitimer(signal.ITIMER_REAL, 0)
+        gc.callbacks.remove(self._collect)
         signal.signal(signal.SIGALRM, before)
 
     def _arm(self) -> None:
@@ -92,11 +97,28 @@ class Sampler:
 
     def _sample(self, _: int, frame: FrameType | None) -> None:
         begun, section = time.thread_time_ns(), self._open
+        if self._collecting:  # the signal came during a collection, which is not quite over
+            self._collected += begun - self._collecting
+        if frame is not None and frame.f_code is Sampler._collect.__code__:
+            frame = frame.f_back
         if section is not None:
-            section.seen[_stack(frame)] += begun - self._at
+            stack = _stack(frame)
+            section.seen[stack] += begun - self._at - self._collected
+            section.seen[*stack, GARBAGE] += self._collected
+        self._collected = 0
         self._arm()
         self._at = time.thread_time_ns()
+        self._collecting = self._collecting and self._at
         self._ours += self._at - begun
+
+    def _collect(self, phase: str, _: object) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if phase == "start":
+            self._collecting = time.thread_time_ns()
+        elif self._collecting:
+            self._collected += time.thread_time_ns() - self._collecting
+            self._collecting = 0
 
 
 def _stack(frame: FrameType | None) -> Stack:
