@@ -2,32 +2,33 @@
 
 Each contender runs in a process of its own, in rounds (A B C, A B C, ...), and exports to a real OTLP receiver that
 counts what arrives. A round in which a span, record or point is missing, or one too many, ends the run with exit 1.
-Figures are CPU time in µs a prediction, less what the same loop costs without telemetry.
+Figures are CPU time in µs a prediction, less what the same loop costs without telemetry. The goals of ``goals.py``
+are judged from the same run; one that is not met is said, and changes nothing about the exit.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.request import urlopen
+
+from goals import GOALS, Goal, Verdict, goal_table
+from receiver import Endpoint, started
+from tables import machine, table, where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 HERE = Path(__file__).parent
 TIMEOUT = 300.0
 IDLE = "nothing"
-COLUMNS = (34, 10, 10, 8, 10, 10, 8, 8, 8)
+MIN_BURST = 10
+FIGURES, PERCENTILES = ("caller", "mean", "process", "collecting"), ("p50", "p99", "p99.9")
 
 
 @dataclass
@@ -40,16 +41,18 @@ class Contender:
     env: Mapping[str, str] = field(default_factory=dict)
     share: float = 1.0
     """Part of the predictions to make: a call with many rows needs fewer."""
+    threads: int = 1
     rounds: list[dict[str, Any]] = field(default_factory=list)
+
+    def of_rounds(self, what: str) -> list[float]:
+        """Return the figure of every round in µs: for ``caller``, the median of its bursts."""
+        values = [r[what] for r in self.rounds]
+        return [float(statistics.median(v)) if what == "caller" else float(v) for v in values if v is not None]
 
     def median(self, what: str) -> float:
         """Return the median over all rounds (for ``caller``, over all bursts), in µs."""
         values = [r[what] for r in self.rounds]
         return float(statistics.median([x for r in values for x in r] if what == "caller" else values))
-
-    def best(self, what: str) -> float:
-        """Return the best round, in µs."""
-        return float(min(statistics.median(r[what]) if what == "caller" else r[what] for r in self.rounds))
 
 
 UNSAMPLED = {"OTEL_TRACES_SAMPLER": "always_off"}
@@ -57,6 +60,7 @@ UNSAMPLED = {"OTEL_TRACES_SAMPLER": "always_off"}
 
 def contenders() -> dict[str, Contender]:
     """Return every contender by name; ratios are against the one that ``against`` names."""
+    rows, bare = "sdk-rows", "sdk-decorator-unsampled"
     return {
         IDLE: Contender("the loop alone", IDLE, IDLE),
         "sdk": Contender("OpenTelemetry SDK by hand", "sdk", "sdk"),
@@ -65,33 +69,20 @@ def contenders() -> dict[str, Contender]:
         "prometheus": Contender("prometheus_client, metrics only", "prometheus", "sdk"),
         "sdk-unsampled": Contender("SDK by hand, sampled out", "sdk", "sdk-unsampled", UNSAMPLED),
         "otelml-unsampled": Contender("otelml, sampled out", "otelml", "sdk-unsampled", UNSAMPLED),
-        "sdk-rows": Contender("SDK by hand, 1,024 rows a call", "sdk_rows", "sdk-rows", share=0.02),
-        "otelml-rows": Contender("otelml, 1,024 rows a call", "otelml_rows", "sdk-rows", share=0.02),
+        bare: Contender("SDK by hand, decorator, sampled out", "sdk_decorated", bare, UNSAMPLED),
+        "otelml-decorator-unsampled": Contender("otelml, decorator, sampled out", "otelml_decorated", bare, UNSAMPLED),
+        rows: Contender("SDK by hand, 1,024 rows a call", "sdk_rows", rows, share=0.025),
+        "otelml-rows": Contender("otelml, 1,024 rows a call", "otelml_rows", rows, share=0.025),
+        "otelml-threads": Contender("otelml, 8 threads of one model", "otelml", "otelml", threads=8),
     }
 
 
 # Running --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def receiver() -> Iterator[str]:
-    """Start the counting receiver; its base URL."""
-    with subprocess.Popen(
-        [sys.executable, str(HERE / "receiver.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the receiver has no pipes")
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.stdin.close()
-
-
-def measure(contender: Contender, base: str, run: str, options: argparse.Namespace) -> list[str]:
+def measure(contender: Contender, endpoint: Endpoint, run: str, options: argparse.Namespace) -> list[str]:
     """Run one round of a contender; return what did not arrive as it should."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "LOGFIRE"))}
-    env = own | {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{base}/{run}",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        "OTEL_SERVICE_NAME": run,
+    env = endpoint.environment(run) | {
         "OTEL_BSP_MAX_QUEUE_SIZE": "200000",
         "OTEL_BLRP_MAX_QUEUE_SIZE": "200000",
         "OTEL_METRIC_EXPORT_INTERVAL": "60000",
@@ -100,8 +91,9 @@ def measure(contender: Contender, base: str, run: str, options: argparse.Namespa
     sizes = {
         "--predictions": max(5, int(options.predictions * contender.share)),
         "--warm-up": max(5, int(options.warm_up * contender.share)),
-        "--burst": max(1, int(options.burst * contender.share)),
+        "--burst": max(min(options.burst, MIN_BURST), int(options.burst * contender.share)),
         "--rate": options.rate * contender.share,
+        "--threads": contender.threads,
     }
     command = [sys.executable, str(HERE / "measure.py"), contender.module]
     command += [text for name, value in sizes.items() for text in (name, str(value))]
@@ -109,8 +101,7 @@ def measure(contender: Contender, base: str, run: str, options: argparse.Namespa
     if done.returncode:
         return [f"{contender.title}: exit {done.returncode}: {done.stderr[-2000:]}"]
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    with urlopen(f"{base}/{run}") as answer:  # noqa: S310 - our own receiver on loopback
-        result["received"] = json.load(answer)
+    result["received"] = endpoint.tally(run)
     contender.rounds.append(result)
     return faults(contender, result)
 
@@ -137,11 +128,11 @@ def faults(contender: Contender, result: Mapping[str, Any]) -> list[str]:
 def rounds(chosen: Mapping[str, Contender], options: argparse.Namespace) -> list[str]:
     """Run all rounds, contenders interleaved; return everything that did not arrive."""
     found: list[str] = []
-    with receiver() as base:
+    with started() as endpoint:
         for number in range(options.rounds):
             for name, contender in chosen.items():
                 print(f"round {number + 1} of {options.rounds}: {contender.title}", file=sys.stderr)
-                found += measure(contender, base, f"{name}-{number}", options)
+                found += measure(contender, endpoint, f"{name}-{number}", options)
     return found
 
 
@@ -152,47 +143,60 @@ def row(name: str, all_of: Mapping[str, Contender]) -> dict[str, Any]:
     """Return the figures of one contender, less the loop's, and its ratios."""
     contender, idle = all_of[name], all_of[IDLE]
     figures: dict[str, Any] = {"contender": contender.title}
-    for what in ("caller", "process"):
+    for what in FIGURES:
         figures[what] = max(0.0, contender.median(what) - idle.median(what))
-        figures[f"{what}_best"] = max(0.0, contender.best(what) - idle.best(what))
-    other = all_of.get(contender.against)
-    for what in ("caller", "process"):
-        against = other.median(what) - idle.median(what) if other is not None else 0.0
-        figures[f"{what}_ratio"] = figures[what] / against if against > 0 else None
-    figures |= {what: contender.median(what) for what in ("p50", "p99")}
+        other = all_of.get(contender.against)
+        figures[f"{what}_ratio"] = None if other is None else ratio(contender, other, idle, what)
+    for what in PERCENTILES:
+        measured = contender.of_rounds(what)
+        figures[what] = statistics.median(measured) if measured else None
     last = contender.rounds[-1]["received"]
     return figures | {"arrived": {"spans": last["spans"], "logs": last["logs"]}}
 
 
-def line(*cells: str) -> str:
-    """Return one line of the table."""
-    first, *others = (f"{cell:>{width}}" for cell, width in zip(cells, COLUMNS, strict=True))
-    return cells[0].ljust(len(first)) + "".join(others)
+def ratio(contender: Contender, other: Contender, idle: Contender, what: str) -> float | None:
+    """Return the ratio of two contenders' medians, less the loop's."""
+    return _ratio(*(c.median(what) for c in (contender, other, idle)))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return the table people read; ratios are of medians."""
-    lines = [
-        line("µs a call", "caller", "", "", "process", "", "", "call", ""),
-        line("", "median", "best", "ratio", "median", "best", "ratio", "p50", "p99"),
-    ]
+def _ratio(ours: float, theirs: float, idle: float) -> float | None:
+    return max(0.0, ours - idle) / (theirs - idle) if theirs > idle else None
+
+
+def figures(rows: list[dict[str, Any]], *, markdown: bool) -> str:
+    """Return the table of contenders; ratios are of medians."""
+    header = ["µs a call", "caller's thread", "ratio", "mean", "ratio", "whole process", "ratio", "collecting garbage"]
+    lines = []
     for r in rows:
-        cells = [f"{r[name]:.1f}" for name in ("caller", "caller_best", "process", "process_best", "p50", "p99")]
-        ratios = ["" if r[name] is None else f"{r[name]:.3f}" for name in ("caller_ratio", "process_ratio")]
-        lines.append(line(r["contender"], *cells[:2], ratios[0], *cells[2:4], ratios[1], *cells[4:]))
-    return "\n".join(lines)
+        cells = [r["contender"]]
+        for what in ("caller", "mean", "process"):
+            share = r[f"{what}_ratio"]
+            cells += [f"{r[what]:.1f}", "" if share is None else f"{share:.3f}"]
+        calls = ["" if r[name] is None else f"{r[name]:.0f}" for name in PERCENTILES]
+        lines.append([*cells, f"{r['collecting']:.1f}", *calls])
+    return table([*header, *PERCENTILES], lines, markdown=markdown)
 
 
-def machine() -> dict[str, str | int | None]:
-    """Return when and where this ran."""
-    cpu = Path("/proc/cpuinfo")
-    names = [text.partition(":")[2].strip() for text in cpu.read_text().splitlines() if text.startswith("model name")]
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-    }
+def verdict(goal: Goal, of: Mapping[str, Contender]) -> Verdict | None:
+    """Return what this run says about a goal; None where the run was without a contender it needs."""
+    if any(name not in of or not of[name].rounds for name in {IDLE, goal.of, goal.peer or IDLE}):
+        return None
+    ours, peer, idle = of[goal.of], of[goal.peer or IDLE], of[IDLE]
+
+    def value(ours: float, theirs: float, idle: float) -> float | None:
+        return _ratio(ours, theirs, idle) if goal.peer else max(0.0, ours - idle)
+
+    each = zip(*(c.of_rounds(goal.figure) for c in (ours, peer, idle)), strict=False)
+    single = [v for v in (value(*of_round) for of_round in each) if v is not None]
+    measured = value(*(c.median(goal.figure) for c in (ours, peer, idle)))
+    means = value(*(c.median("mean") for c in (ours, peer, idle))) if goal.figure == "caller" else None
+    return Verdict(goal, measured, min(single), max(single), means) if single and measured is not None else None
+
+
+def verdicts(of: Mapping[str, Contender]) -> list[Verdict]:
+    """Return what this run says about every goal it can judge."""
+    found: Iterable[Verdict | None] = (verdict(goal, of) for goal in GOALS)
+    return [each for each in found if each is not None]
 
 
 def arguments() -> argparse.Namespace:
@@ -204,6 +208,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--burst", type=int, default=100, help="predictions made without a wait")
     parser.add_argument("--rate", type=float, default=1000, help="mean predictions a second; inf: as fast as possible")
     parser.add_argument("--only", default="", help=f"contenders, comma separated, of: {', '.join(contenders())}")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as docs/performance.md has them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--quick", action="store_true", help="one short round: proves delivery, says nothing of time")
     options = parser.parse_args()
@@ -222,11 +227,27 @@ def main() -> int:
     chosen = {name: c for name, c in contenders().items() if not options.only or name in wanted}
     found = rounds(chosen, options)
     rows = [row(name, chosen) for name in chosen if name != IDLE and chosen[name].rounds]
-    where = machine()
-    print(f"{where['date']}, {where['cpu']}, {where['cores']} cores, Python {where['python']}\n\n{table(rows)}")
+    judged = verdicts(chosen)
+    print(f"{where()}; {options.rounds} rounds of {options.predictions} predictions\n")
+    print(figures(rows, markdown=options.markdown))
+    if judged:
+        print("\n" + goal_table(judged, markdown=options.markdown))
     if options.json is not None:
+        goals = [
+            {
+                "goal": v.goal.what,
+                "against": v.goal.against,
+                "limit": v.goal.limit,
+                "measured": v.measured,
+                "lowest": v.lowest,
+                "highest": v.highest,
+                "met": v.met,
+            }
+            for v in judged
+        ]
         raw = {name: c.rounds for name, c in chosen.items()}
-        options.json.write_text(json.dumps({"machine": where, "rows": rows, "rounds": raw, "lost": found}, indent=1))
+        kept = {"machine": machine(), "rows": rows, "goals": goals, "rounds": raw, "lost": found}
+        options.json.write_text(json.dumps(kept, indent=1))
     print("\n" + ("\n".join(found) or "Every span, log record and point arrived, none twice, nothing was dropped."))
     return 1 if found else 0
 

@@ -1,23 +1,121 @@
 """A real OTLP/HTTP receiver that counts every span, log record and metric point; a process of its own.
 
 Started without arguments it prints its port and serves until its standard input closes. Telemetry posted to
-``/RUN/v1/traces`` (and ``metrics``, ``logs``) counts for ``RUN``; ``GET /RUN`` returns the tally as JSON.
+``/RUN/v1/traces`` (and ``metrics``, ``logs``) counts for ``RUN``; ``GET /RUN`` returns the tally as JSON. The lines
+``down`` and ``up`` on its standard input close the port and open it again.
 """
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import json
+import os
+import socket
+import subprocess
 import sys
 import threading
 from collections import Counter, defaultdict
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.request import urlopen
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+# In the program that measures -----------------------------------------------------------------------------------
+
+
+class Endpoint:
+    """The receiver, seen from the program that started it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the receiver has no pipes")
+        self._said, self._heard = process.stdin, process.stdout
+        self.url = f"http://127.0.0.1:{int(self._heard.readline())}"
+
+    def environment(self, run: str) -> dict[str, str]:
+        """Return the environment of a program whose telemetry counts for ``run``: no other setting of telemetry."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "LOGFIRE"))}
+        return own | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{self.url}/{run}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_SERVICE_NAME": run,
+        }
+
+    def tally(self, run: str) -> dict[str, Any]:
+        """Return what arrived for a run."""
+        with urlopen(f"{self.url}/{run}") as answer:  # noqa: S310 - our own receiver on loopback
+            counts: dict[str, Any] = json.load(answer)
+        return counts
+
+    def down(self) -> None:
+        """Close the port and all connections, between two requests: connections are refused from here on."""
+        self._ask("down")
+
+    def up(self) -> None:
+        """Open the same port again."""
+        self._ask("up")
+
+    def _ask(self, what: str) -> None:
+        self._said.write(f"{what}\n")
+        self._said.flush()
+        if self._heard.readline().strip() != what:
+            raise RuntimeError(f"the receiver did not go {what}")
+
+
+@contextmanager
+def started() -> Iterator[Endpoint]:
+    """Start the receiver in a process of its own."""
+    command = [sys.executable, str(Path(__file__))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Endpoint(process)
+        finally:
+            if process.stdin is not None:
+                process.stdin.close()
+
+
+def until_exit() -> Endpoint:
+    """Start the receiver and keep it until this process has exported its last, when the interpreter exits."""
+    stack = ExitStack()
+    atexit.register(stack.close)  # before otelml registers its own, so that it runs after it
+    return stack.enter_context(started())
+
+
+def dropped(received: Mapping[str, Any], what: str) -> int:
+    """Return what ``otelml.dropped`` counts, wherever it was."""
+    return int(sum(n for kind, _, n in received["dropped"] if kind == what))
+
+
+def unbalanced(received: Mapping[str, Any], made: int, expected: Mapping[str, float]) -> list[str]:
+    """Return where made is not arrived plus dropped; metrics are never dropped."""
+    found = []
+    for what, of in (("span", "spans"), ("log", "logs")):
+        lost, due = dropped(received, what), made * expected[of]
+        if received[of] + lost != due:
+            found.append(f"{of}: {received[of]:,} arrived + {lost:,} dropped, {due:,.0f} made")
+    counted = {name: (received["points"].get(name, 0), made * expected[name]) for name in expected}
+    found += [
+        f"{name}: {counts:,.0f} counted, {due:,.0f} made"
+        for name, (counts, due) in counted.items()
+        if name not in {"spans", "logs"} and counts != due
+    ]
+    if received["duplicates"]:
+        found.append(f"span ids twice: {received['duplicates']}")
+    return found
+
+
+# In the receiver's process --------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -30,7 +128,10 @@ class Tally:
     log_spans: list[bytes] = field(default_factory=list)
     points: dict[tuple[str, bytes], float] = field(default_factory=dict)
     """Latest value of every series: a sum's value, a histogram's count. Cumulative, so the latest holds all."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    dropped: dict[tuple[str, ...], float] = field(default_factory=dict)
+    """Latest value of every series of ``otelml.dropped``, by (what, where)."""
+    sizes: Counter[str] = field(default_factory=Counter)
+    """Bytes of all bodies, decompressed, by signal."""
 
     def traces(self, body: bytes) -> None:
         """Count spans by name and remember their ids."""
@@ -56,6 +157,9 @@ class Tally:
                     for point in data.data_points:
                         key = b"".join(sorted(a.SerializeToString() for a in point.attributes))
                         self.points[metric.name, key] = _value(point)
+                        if metric.name == "otelml.dropped":
+                            by_name = sorted((a.key, a.value.string_value) for a in point.attributes)
+                            self.dropped[tuple(value for _, value in by_name)] = _value(point)
 
     def answer(self) -> dict[str, Any]:
         """Return the counts."""
@@ -69,6 +173,8 @@ class Tally:
             "logs": len(self.log_spans),
             "correlated": sum(span_id in self.span_ids for span_id in self.log_spans),
             "points": dict(totals),
+            "dropped": [[*values, n] for values, n in self.dropped.items()],
+            "bytes": dict(self.sizes),
         }
 
 
@@ -78,11 +184,46 @@ def _value(point: Any) -> float:
     return float(point.as_int if point.WhichOneof("value") == "as_int" else point.as_double)
 
 
+class Server(ThreadingHTTPServer):
+    """Goes down between two requests: what counts has been answered, what has not been answered does not count."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.turn = threading.Lock()
+        """Held from counting a request to the end of its answer."""
+        self.closed = False
+        self.connections: set[Any] = set()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection."""
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget the connection."""
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def down(self) -> None:
+        """Refuse connections, and end those there are."""
+        self.shutdown()
+        with self.turn:
+            self.closed = True
+            self.server_close()
+            for connection in list(self.connections):
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+
 class Handler(BaseHTTPRequestHandler):
     """Takes OTLP/HTTP protobuf, answers with an empty (successful) response."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    server: Server
     tallies: ClassVar[defaultdict[str, Tally]] = defaultdict(Tally)
 
     def do_POST(self) -> None:
@@ -91,16 +232,19 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         run, _, signal = self.path.strip("/").partition("/v1/")
-        tally = self.tallies[run]
-        with tally.lock:
+        with self.server.turn:
+            if self.server.closed:
+                self.close_connection = True
+                return
+            tally = self.tallies[run]
+            tally.sizes[signal] += len(body)
             {"traces": tally.traces, "logs": tally.logs, "metrics": tally.metrics}[signal](body)
-        self._reply(b"", "application/x-protobuf")
+            self._reply(b"", "application/x-protobuf")
 
     def do_GET(self) -> None:
         """Answer with the tally of a run."""
-        tally = self.tallies[self.path.strip("/")]
-        with tally.lock:
-            self._reply(json.dumps(tally.answer()).encode(), "application/json")
+        with self.server.turn:
+            self._reply(json.dumps(self.tallies[self.path.strip("/")].answer()).encode(), "application/json")
 
     def _reply(self, body: bytes, kind: str) -> None:
         self.send_response(200)
@@ -115,11 +259,15 @@ class Handler(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until standard input closes."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(server.server_address[1], flush=True)
-    sys.stdin.read()
+    server = Server()
+    port = server.server_address[1]
+    print(port, flush=True)
+    for line in sys.stdin:
+        if line.strip() == "down":
+            server.down()
+        else:
+            server = Server(port)
+        print(line.strip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tables import table, where
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -69,6 +71,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--markdown", action="store_true", help="print the table as docs/performance.md has it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--quick", action="store_true", help="one round: proves what is imported, nothing of time")
     options = parser.parse_args()
@@ -102,10 +105,12 @@ def main() -> int:
     options = arguments()
     runs = measured(options.rounds)
     median = {n: {k: statistics.median(r[k] for r in of) for k in ("wall", "cpu", "modules")} for n, of in runs.items()}
-    print(f"{'ms, median of fresh processes':34}{'wall':>8}{'best':>8}{'CPU':>8}{'modules':>9}")
-    for name, m in median.items():
-        best = min(r["wall"] for r in runs[name])
-        print(f"{name:34}{m['wall']:8.1f}{best:8.1f}{m['cpu']:8.1f}{m['modules']:9.0f}")
+    best = {name: min(r["wall"] for r in runs[name]) for name in runs}
+    rows = [
+        [n, *(f"{x:.1f}" for x in (m["wall"], best[n], m["cpu"])), f"{m['modules']:.0f}"] for n, m in median.items()
+    ]
+    header = ("ms, median of fresh processes", "wall", "best", "CPU", "modules")
+    print(f"{where()}; {options.rounds} rounds\n\n{table(header, rows, markdown=options.markdown)}")
     added = {what: median[OTELML][what] - median[BY_HAND][what] for what in ("wall", "cpu")}
     print(f"\notelml adds {added['wall']:.1f} ms ({added['cpu']:.1f} ms of CPU) to the SDK by hand.")
     found = faults(runs[OTELML][0])

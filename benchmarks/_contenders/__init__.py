@@ -23,9 +23,15 @@ METRICS: dict[str, float] = {
 }
 """What each prediction adds to the metrics (observations, for histograms)."""
 EXPECTED: dict[str, float] = {"spans": 1 + len(STAGES), "logs": 1, **METRICS}
+DECORATED = EXPECTED | {"spans": 1, "ml.stage.duration": 0, "ml.prediction.confidence": 0}
+"""What a decorated function that returns a class adds: a span without stages, and no confidence."""
 
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONFIDENCE_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+VALUE_BUCKETS = (
+    *(-1e6 - 0.5, -1e5 - 0.5, -1e4 - 0.5, -1000.5, -100.5, -10.5, -1.5, -0.5, -0.1, 0.1),
+    *(0.5, 1.5, 10.5, 100.5, 1000.5, 1e4 + 0.5, 1e5 + 0.5, 1e6 + 0.5),
+)
 
 
 def arrived() -> dict[str, float] | None:

@@ -18,7 +18,17 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from _contenders import ANSWERS, CONFIDENCE_BUCKETS, DURATION_BUCKETS, EXPECTED, MODEL, STAGES, VERSION, arrived
+from _contenders import (
+    ANSWERS,
+    CONFIDENCE_BUCKETS,
+    DURATION_BUCKETS,
+    EXPECTED,
+    MODEL,
+    STAGES,
+    VALUE_BUCKETS,
+    VERSION,
+    arrived,
+)
 
 __all__ = ["EXPECTED", "arrived", "flush", "predict", "start"]
 
@@ -37,6 +47,7 @@ stage_duration = meter.create_histogram("ml.stage.duration", "s", explicit_bucke
 confidences = meter.create_histogram(
     "ml.prediction.confidence", "1", explicit_bucket_boundaries_advisory=CONFIDENCE_BUCKETS
 )
+values = meter.create_histogram("ml.prediction.value", "", explicit_bucket_boundaries_advisory=VALUE_BUCKETS)
 
 
 def start() -> None:
@@ -69,7 +80,7 @@ def predict() -> None:
             "ml.prediction.confidence": confidence,
         }
         span.set_attributes(facts)
-        emit(label, confidence, took, facts)
+        emit(f"{label} ({confidence:.2f})", took, facts)
         requests.add(1, LABELS)
         predictions.add(1, BY_CLASS[label])
         duration.record(took, LABELS)
@@ -77,14 +88,14 @@ def predict() -> None:
     active.add(-1, LABELS)
 
 
-def emit(label: str, confidence: float, took: float, facts: dict[str, str | int | float]) -> None:
+def emit(said: str, took: float, facts: dict[str, str | int | float]) -> None:
     """Emit the event of a prediction, correlated by the current span."""
     logger.emit(
         LogRecord(
             timestamp=time_ns(),
             severity_number=SeverityNumber.INFO,
             severity_text="INFO",
-            body=f"{MODEL} predicted {label} ({confidence:.2f}) in {took * 1e3:.3g} ms",
+            body=f"{MODEL} predicted {said} in {took * 1e3:.3g} ms",
             attributes={**LABELS, **facts, "ml.duration": took},
             event_name="ml.prediction",
         )
