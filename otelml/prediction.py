@@ -122,7 +122,7 @@ class Prediction(SpanBlock):
     def _request_id(self) -> str:
         return context.accept(_labels.text(self.request_id))
 
-    def finish(self, error: BaseException | None = None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """End the prediction and hand it to the recorder; ``error`` is the exception that ended it."""
         if not self.started or self.ended:
             return

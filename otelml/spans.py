@@ -224,18 +224,15 @@ class OwnSpan(trace.Span):
 
 
 class SpanBlock(OwnSpan):
-    """A span of ours as a context manager, sync and async."""
+    """A span of ours as a context manager, sync and async; the methods do the same without a block."""
 
-    if TYPE_CHECKING:
+    def begin(self) -> Self:
+        """Start it and make it current."""
+        raise NotImplementedError
 
-        def begin(self) -> Self:
-            """Start it and make it current."""
-
-        def finish(self, error: BaseException | None = None) -> None:
-            """End it; ``error`` is the exception that ended it."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.finish(error)
+    def finish(self, error: BaseException | None = None) -> None:
+        """End it; ``error`` is the exception that ended it."""
+        self.__exit__(None, error, None)
 
     async def __aenter__(self) -> Self:
         return self.begin()
@@ -243,7 +240,7 @@ class SpanBlock(OwnSpan):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.finish(error)
+        self.__exit__(kind, error, tb)
 
 
 class ErrorFacts:

@@ -11,6 +11,7 @@ from otelml.spans import KEY, ErrorFacts, SpanBlock
 
 if TYPE_CHECKING:
     from contextvars import Token
+    from types import TracebackType
 
     from opentelemetry import trace
     from opentelemetry.context.context import Context
@@ -52,7 +53,10 @@ class Stage(SpanBlock):
                 current = _get_current()
                 if current.get(_SPAN_KEY) is not prediction:  # type: ignore[arg-type] # without a key nothing is found
                     self._nest(current)
-                prediction.way.start_stage(self, current, prediction.offset + tick)
+                if prediction.other is None:
+                    self.span_id = prediction.way.span_id()
+                else:
+                    prediction.way.start_stage(self, current, prediction.offset + tick)
                 if attach:
                     self._token = _attach(_with_span(current, self.other or self, KEY, prediction))
             prediction.stages.append(self)
@@ -69,17 +73,18 @@ class Stage(SpanBlock):
             self.above = now
             prediction.special = True
 
-    def finish(self, error: BaseException | None = None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """End the stage; ``error`` is the exception that ended it."""
-        token = self._token
-        if token is not None:
-            self._token = None
-            if not self.ended or _sdk.span_in(_get_current()) is self.span:
-                _detach(token)
-        if not self.ended and self.started:
+        closed = self.ended  # by its prediction, which it outlives
+        if not closed and self.started:
             self.ended = perf_counter_ns()
             if error is not None:
                 self._fail(error)
+        token = self._token
+        if token is not None:
+            self._token = None
+            if not closed or _sdk.span_in(_get_current()) is self.span:
+                _detach(token)
 
     def _fail(self, error: BaseException) -> None:
         with guard("stage.finish"):

@@ -8,13 +8,13 @@ somebody else's must see it start. Both export the same span.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, Tracer
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otelml import _sdk, encoding, templates
 from otelml.encoding import Encoded, Home
@@ -46,22 +46,6 @@ class Ended(NamedTuple):
     times: tuple[int, int]
     attributes: Mapping[str, Any]
     error: ErrorFacts | None
-
-
-class Spans(Protocol):
-    """Starts spans on the caller's thread and finishes them on the worker's."""
-
-    def start(self, prediction: Prediction, current: Context, start_ns: int) -> None:
-        """Give a prediction its ids and the decision whether it is sampled; its parent is the span of ``current``."""
-
-    def start_stage(self, stage: Stage, current: Context, start_ns: int) -> None:
-        """Give a stage of a recorded prediction its id."""
-
-    def finish(self, ended: Iterable[Ended]) -> None:
-        """Export spans one by one."""
-
-    def put_all(self, columns: Columns, described: Sequence[tuple[Known, list[bytes]]]) -> bool:
-        """Put the spans of ended predictions into our queue, encoded together; False where they must be the SDK's."""
 
 
 class DirectSpans:
@@ -97,24 +81,22 @@ class DirectSpans:
 
     def _start_below(self, prediction: Prediction, parent: SpanContext) -> None:
         decide = self._decide
-        if parent is INVALID_SPAN_CONTEXT or not parent.is_valid:
+        trace_id, _, _, flags, state, valid = _sdk.fields(parent)
+        if not valid:
             prediction.ids = ids = self._ids()
             sampled = decide is None or decide(ids >> SPAN_ID_BITS)
             prediction.flags = _FLAGS[sampled | self._random]
         else:
             prediction.parent = parent
-            prediction.ids = parent.trace_id << SPAN_ID_BITS | self.span_id()
-            if self._follows:
-                sampled = bool(parent.trace_flags & _SAMPLED)
-            else:
-                sampled = decide is None or decide(parent.trace_id)
-            prediction.flags = _FLAGS[sampled | parent.trace_flags & _RANDOM]
-            prediction.special = bool(parent.trace_state)
+            prediction.ids = trace_id << SPAN_ID_BITS | self.span_id()
+            sampled = bool(flags & _SAMPLED) if self._follows else decide is None or decide(trace_id)
+            prediction.flags = _FLAGS[sampled | flags & _RANDOM]
+            if state:
+                prediction.special = True
         prediction.sampled = sampled
 
-    def start_stage(self, stage: Stage, current: Context, start_ns: int) -> None:  # noqa: ARG002 - the protocol's
-        """Give a stage of a recorded prediction its id."""
-        stage.span_id = self.span_id()
+    def start_stage(self, stage: Stage, current: Context, start_ns: int) -> None:
+        """Do nothing: a stage is its own span."""
 
     def _own_queue(self) -> BatchQueue[Any] | None:
         """Return our queue where nobody else sees the spans and it takes them encoded."""
@@ -229,6 +211,11 @@ class TracerSpans:
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer = tracer
 
+    @staticmethod
+    def span_id() -> int:
+        """Return no id: the tracer makes its own."""
+        return 0
+
     def start(self, prediction: Prediction, current: Context, start_ns: int) -> None:
         """Start the tracer's span in place of the prediction."""
         attributes = prediction.series.attributes
@@ -261,6 +248,10 @@ class TracerSpans:
                     if status is None or status.is_unset:
                         span.set_status(Status(StatusCode.ERROR, error.message))
             span.end(end_ns)
+
+
+Spans: TypeAlias = DirectSpans | TracerSpans
+"""Starts spans on the caller's thread and finishes them on the worker's."""
 
 
 class ChosenSpans:
