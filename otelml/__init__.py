@@ -7,7 +7,7 @@ otelml.auto_instrument()
 
 from __future__ import annotations
 
-from otelml.api import auto_instrument, current_prediction, event, prediction, stage
+from otelml.api import auto_instrument, batch_member, current_prediction, event, prediction, stage
 from otelml.errors import ConfigError, MissingExtraError, OtelmlError
 from otelml.logs import logger
 from otelml.off import NoPrediction
@@ -26,6 +26,7 @@ __all__ = [
     "Stage",
     "__version__",
     "auto_instrument",
+    "batch_member",
     "current_prediction",
     "event",
     "logger",

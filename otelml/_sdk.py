@@ -126,6 +126,8 @@ def only_span(span: trace.Span) -> Context:
 
 MOST_ATTRIBUTES = 32
 """More than a span or event of ours has."""
+MOST_LINKS = 128
+"""What the SDK keeps of events, links and their attributes, unless it is told otherwise."""
 _PARENT_SAMPLERS = ("_remote_parent_sampled", "_remote_parent_not_sampled", "_local_parent_sampled")
 
 
@@ -194,9 +196,9 @@ def plain_limits(limits: Any, kind: str) -> bool:
     """Whether the limits of a ``span`` or ``log_record`` leave what we write alone."""
     most = getattr(limits, f"max_{kind}_attributes", 0)
     longest = (getattr(limits, f"max_{kind}_attribute_length", 0), getattr(limits, "max_attribute_length", 0))
-    return (
-        (most is None or most >= MOST_ATTRIBUTES) and longest == (None, None) and getattr(limits, "max_events", 1) != 0
-    )
+    kept = {name: getattr(limits, name, None) for name in ("max_events", "max_links", "max_link_attributes")}
+    enough = all(n is None or n >= MOST_LINKS for n in kept.values())
+    return (most is None or most >= MOST_ATTRIBUTES) and longest == (None, None) and enough
 
 
 # 3 Export -------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ with undisturbed():
     from otelml import _labels, events, runtime
     from otelml import config as settings
     from otelml._guard import guard
+    from otelml.members import Member
     from otelml.off import NO_STAGE, NoPrediction, NoStage
     from otelml.prediction import Prediction
     from otelml.prediction import current as current_prediction
@@ -27,6 +28,7 @@ __all__ = [
     "Prediction",
     "Stage",
     "auto_instrument",
+    "batch_member",
     "current_prediction",
     "event",
     "prediction",
@@ -82,6 +84,7 @@ def prediction(
     *,
     request_id: str | None = None,
     prediction_id: str | None = None,
+    members: Iterable[Member] = (),
     operation: str | None = None,
     framework: str | None = None,
     fallback: str = DEFAULT_MODEL,
@@ -93,6 +96,7 @@ def prediction(
         version: Version of the model; the configured one where the model is the configured one.
         request_id: Id of the request; that of the current request by default. An invalid one is replaced.
         prediction_id: Id of this prediction, for outcomes that arrive later; made when None.
+        members: Requests that are predicted together, each from ``batch_member()``; in the order of the rows.
         operation: Method that was called, such as ``predict_proba`` (set by integrations).
         framework: Library that runs the model (set by integrations).
         fallback: Name of the model where neither code nor settings name one.
@@ -108,6 +112,8 @@ def prediction(
         made.request_id = request_id
     if prediction_id is not None:
         made.give_id(prediction_id)
+    if members:
+        made.give_members(members)
     made.operation, made.framework = operation, framework
     return made
 
@@ -123,6 +129,15 @@ def _names(config: Config, model: Any, version: Any, fallback: str) -> tuple[str
     elif type(version) is not str:
         version = _labels.name(version)
     return model, version
+
+
+def batch_member() -> Member:
+    """Return the place of the current request in a batch: hand it over with the row, to be given as ``members``.
+
+    The prediction made for many requests at once then links to the span of each, and each request's own trace holds a
+    span of its share: how long it waited, the batch's duration, and what was predicted for its row.
+    """
+    return Member()
 
 
 def stage(name: str) -> Stage | NoStage:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _UNIQUE = frozenset({semconv.PREDICTION_ID, semconv.REQUEST_ID})
 """Attributes whose values never come again: not worth remembering."""
 _MAX_REMEMBERED = 64
+MOST_LINKS = 100
+"""Links of a span; of more than 128 the SDK keeps the last."""
 _LOW = (1 << 64) - 1
 _ROOT_IDS, _IDS = Struct(">2sQQ2sQ").pack, Struct(">2sQQ2sQ2sQ").pack
 _DOUBLE = Struct("<d").pack
@@ -99,15 +101,16 @@ def span(
     attributes: Mapping[str, Any],
     *,
     error: tuple[str, Mapping[str, str]] | None = None,
+    links: Sequence[tuple[SpanContext, Mapping[str, Any]]] = (),
 ) -> bytes:
     """Return an internal span; ``times`` are its start and end in ns, ``error`` a message and an event's attributes.
 
     Raises:
-        Unusual: It has a trace state or other values than texts, numbers and lists of them.
+        Unusual: It has a trace state, more links than the SDK keeps, or other values than texts, numbers and lists.
         UnicodeEncodeError: A text is not one.
     """
     trace_id, span_id, _, _, state, _ = context  # a tuple: its properties cost five times as much
-    if state is not _NO_STATE and state:
+    if (state is not _NO_STATE and state) or len(links) > MOST_LINKS:
         raise Unusual
     start, end = times
     if parent is None:
@@ -118,7 +121,8 @@ def span(
     message = b"".join(
         (
             *(ids, name_field(name), _TIMES(b"\x39", start, b"\x41", end)),
-            *(of_span(attributes), NO_STATUS if error is None else _failed(end, *error), flags),
+            *(of_span(attributes), *[_link(*one) for one in links]),
+            *(NO_STATUS if error is None else _failed(end, *error), flags),
         )
     )
     n = len(message)
@@ -282,6 +286,13 @@ def _failed(at: int, message: str, event: Mapping[str, str]) -> bytes:
     exception = _TIME(b"\x09", at) + b"\x12\x09exception" + tagged(b"\x1a", pairs(event))
     status = (text(b"\x12", message) if message else b"") + b"\x18\x02"
     return sized(b"\x5a", exception) + sized(b"\x7a", status)
+
+
+def _link(context: SpanContext, attributes: Mapping[str, Any]) -> bytes:
+    trace_id, span_id, remote, _, _, _ = context
+    ids = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id)
+    flags = b"\x35\x00\x03\x00\x00" if remote else b"\x35\x00\x01\x00\x00"
+    return sized(b"\x6a", ids + tagged(b"\x22", pairs(attributes)) + flags)
 
 
 def _origin(context: SpanContext) -> bytes:

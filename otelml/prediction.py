@@ -19,13 +19,14 @@ from otelml.spans import KEY, SPAN_ID_BITS, ErrorFacts, SpanBlock
 from otelml.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from contextvars import Token
     from types import TracebackType
 
     from opentelemetry.context.context import Context
     from opentelemetry.trace import SpanContext
 
+    from otelml.members import Member
     from otelml.series import Series
     from otelml.tracers import ChosenSpans, Spans
 
@@ -81,6 +82,8 @@ class Prediction(SpanBlock):
     kept = 0
     """Rows whose numbers wait in the buffer."""
     error: ErrorFacts | None = None
+    members: Sequence[Member] = ()
+    """The requests it is made for, where they are several."""
     way: Spans
     sink: Sink
     series: Series
@@ -183,6 +186,11 @@ class Prediction(SpanBlock):
         if not self.number:  # it has not begun
             self.number = self.sink.number()
         return self.number
+
+    def give_members(self, members: Iterable[Member]) -> None:
+        """Take the requests that it is made for, before the prediction begins."""
+        self.members = tuple(members)
+        self.special = bool(self.members)
 
     @property
     def seconds(self) -> float:

@@ -12,7 +12,7 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from otelml import _labels, semconv
+from otelml import _labels, members, semconv
 from otelml._guard import guard
 from otelml._lazy import LazyModule
 from otelml.columns import columns_of
@@ -191,12 +191,15 @@ class Recorder:
         if p.dropped:
             self.drop("log", "buffer", len(columns.predictions))
             self.drop("span", "buffer", (1 + len(columns.names)) * len(columns.predictions) if p.sampled else 0)
+            self.drop("span", "buffer", sum(m.sampled for p in columns.predictions for m in p.members))
             return
         described = [Description(p) for p in columns.predictions]
         self._events.predictions(columns, described)
         if p.sampled and (columns.special or not self._encoded(columns, described)):
             for description, stages in zip(described, columns.stages, strict=True):
                 description.prediction.way.finish(_ended(description, stages))
+        for description in described if columns.special else ():
+            description.prediction.way.finish(members.shares(description.prediction, description.result))
 
     @staticmethod
     def _encoded(columns: Columns, described: list[Description]) -> bool:
@@ -220,4 +223,4 @@ def _ended(description: Description, stages: tuple[Stage, ...]) -> Iterator[Ende
             parent = (stage.above or p).get_span_context()
             yield Ended(stage, parent, times, known, stage.error)
     times = (p.started + p.offset, p.ended + p.offset)
-    yield Ended(p, p.parent, times, description.attributes(), p.error)
+    yield Ended(p, p.parent, times, description.attributes(), p.error, members.links(p))

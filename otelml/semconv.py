@@ -73,6 +73,7 @@ PREDICTION_CONFIDENCE = "ml.prediction.confidence"
 PREDICTION_VALUE = "ml.prediction.value"
 REQUEST_ID = "ml.request.id"
 BATCH_SIZE = "ml.batch.size"
+BATCH_WAIT = "ml.batch.wait"
 INPUT_SHAPE = "ml.input.shape"
 INPUT_DTYPE = "ml.input.dtype"
 INPUT_MISSING = "ml.input.missing"
@@ -125,7 +126,8 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(PREDICTION_CONFIDENCE, "double", "Confidence of a one-row prediction, from 0 to 1."),
     Attribute(PREDICTION_VALUE, "double", "Predicted value of a one-row regression."),
     Attribute(REQUEST_ID, "string", "Request id taken from `X-Request-ID`, or made by otelml."),
-    Attribute(BATCH_SIZE, "int", "Rows in the call."),
+    Attribute(BATCH_SIZE, "int", "Rows in the call; requests in the batch, on the span of one of them."),
+    Attribute(BATCH_WAIT, "double", "Seconds that a request waited for its batch to begin."),
     Attribute(INPUT_SHAPE, "int[]", "Shape of the input."),
     Attribute(INPUT_DTYPE, "string", "Data type of the input."),
     Attribute(INPUT_MISSING, "int", "Missing values (NaN or None) in the input."),

@@ -173,6 +173,7 @@ class SteppingClock:
             "events": ("time_ns",),
             "templates": ("time_ns",),
             "stage": ("perf_counter_ns",),
+            "members": ("perf_counter_ns",),
             "recorder": ("perf_counter",),
             "context": ("new_id",),
         }

@@ -14,7 +14,7 @@ from opentelemetry import trace
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, Tracer
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otelml import _sdk, encoding, templates
 from otelml.encoding import Encoded, Home
@@ -46,6 +46,7 @@ class Ended(NamedTuple):
     times: tuple[int, int]
     attributes: Mapping[str, Any]
     error: ErrorFacts | None
+    links: Sequence[tuple[SpanContext, Mapping[str, Any]]] = ()
 
 
 class DirectSpans:
@@ -173,8 +174,9 @@ def _encoded(ended: Ended) -> bytes | None:
     error = ended.error
     failed = None if error is None else (error.message, error.event())
     name, context = ended.span.span_name, ended.span.get_span_context()
+    given = name, context, ended.parent, ended.times, ended.attributes
     try:
-        return encoding.span(name, context, ended.parent, ended.times, ended.attributes, error=failed)
+        return encoding.span(*given, error=failed, links=ended.links)
     except (encoding.Unusual, UnicodeEncodeError):
         return None
 
@@ -191,10 +193,11 @@ def _events(ended: Ended, limits: SpanLimits) -> Sequence[Event]:
 
 def _links(ended: Ended, limits: SpanLimits) -> Sequence[Link]:
     added = ended.span.added
-    if added is None or not added.links:
+    pairs = [*ended.links, *(() if added is None else [(link.context, link.attributes) for link in added.links])]
+    if not pairs:
         return ()
     most, longest = limits.max_link_attributes, limits.max_attribute_length
-    given = (Link(link.context, BoundedAttributes(most, link.attributes, True, longest)) for link in added.links)  # noqa: FBT003 - immutable
+    given = (Link(context, BoundedAttributes(most, attributes, True, longest)) for context, attributes in pairs)  # noqa: FBT003 - immutable
     return BoundedList.from_seq(limits.max_links, given)
 
 
@@ -238,8 +241,13 @@ class TracerSpans:
     def finish(self, ended: Iterable[Ended]) -> None:
         """Set what is known at the end and end the spans."""
         for one in ended:
+            if one.span.other is None:  # the share of a member, which only the worker knows of
+                below = trace.set_span_in_context(trace.NonRecordingSpan(one.parent or INVALID_SPAN_CONTEXT))
+                one.span.other = self._tracer.start_span(one.span.span_name, below, start_time=one.times[0])
             span, error, end_ns = one.span.span, one.error, one.times[1]
             if span.is_recording():
+                for context, attributes in one.links:
+                    span.add_link(context, attributes)
                 # What the application has set itself stays.
                 own, status = getattr(span, "attributes", None) or {}, getattr(span, "status", None)
                 span.set_attributes({name: value for name, value in one.attributes.items() if name not in own})

@@ -24,6 +24,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 import otelml
 from otelml import _labels, config, encoding, runtime
 from otelml._drops import Drops
+from otelml.context import with_request_id
 from otelml.encoding import Encoded
 from otelml.export import BatchQueue, Outage
 from otelml.otlp import mixed
@@ -183,7 +184,20 @@ def streaming(_):
     assert asyncio.run(consume()) == [0, 1]
 
 
-PLAIN = [plain, every_result, nameless, errors, nested, streaming]
+def batched(_):
+    """A prediction for several requests, of local and remote parents."""
+    members = []
+    for i in range(1, 4):
+        parent = trace.SpanContext(2**127 + i, i, is_remote=i == 1, trace_flags=trace.TraceFlags(1))
+        with trace.use_span(trace.NonRecordingSpan(parent)), with_request_id(f"r-{i}"):
+            members.append(otelml.batch_member())
+    for member in members:
+        member.id = "7" * 32
+    with otelml.prediction("m", members=members) as p:
+        p.result(classes=np.array(["a", "b", "c"]), confidence=np.array([0.1, 0.2, 0.3]))
+
+
+PLAIN = [plain, every_result, nameless, errors, nested, streaming, batched]
 
 
 def set_by_hand(_):
