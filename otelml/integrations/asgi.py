@@ -1,0 +1,404 @@
+"""HTTP and websocket requests of ASGI applications: a server span, HTTP metrics and the request id of each.
+
+The telemetry is that of OpenTelemetry's own ASGI instrumentation with the stable HTTP names, at a fraction of the time:
+a request costs ids, a context, two clocks and one wrapped ``send``; what all requests of a kind share is made once.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib.metadata import version
+from time import perf_counter_ns, time_ns
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.context.context import Context
+from opentelemetry.instrumentation.propagators import get_global_response_propagator
+from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
+from opentelemetry.propagators.textmap import Getter, Setter
+from opentelemetry.sdk.trace import Tracer
+from opentelemetry.trace import SpanKind, StatusCode
+
+from otelml import _sdk, context, semconv
+from otelml._guard import guard
+from otelml.export import SpanQueueProcessor
+from otelml.integrations import _http_metrics, _routes
+from otelml.integrations._http_series import METHOD, ROUTE, SCHEME, VERSION, Series, is_error
+from otelml.integrations._private_spans import PrivateTracer
+from otelml.integrations._server_spans import DirectServerSpans, ServerSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.propagators.textmap import TextMapPropagator
+    from opentelemetry.trace import SpanContext, TracerProvider
+
+    from otelml.integrations._http_metrics import HttpMetrics
+
+    Message = MutableMapping[str, Any]
+    Scope = MutableMapping[str, Any]
+    Send = Callable[[Message], Awaitable[None]]
+
+HEADER = context.HEADER.lower().encode()
+REQUEST = otel_context.create_key("otelml-asgi-request")
+NANO = 1e-9
+_BEGIN, _SEND, _FINISH = guard("integrations.asgi.begin"), guard("integrations.asgi.send"), guard("integrations.asgi")
+_STARTS = ("http.response.start", "websocket.accept")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+_SYNTHETIC = ((b"alwayson", "test"), (b"googlebot", "bot"), (b"bingbot", "bot"))
+PLAIN_PATH = re.compile(r"/[\w./-]*")
+
+
+class Requests:
+    """Observes the requests of any number of applications.
+
+    Args:
+        excluded: Paths (``/health`` is also ``/api/health/``) or regular expressions, searched in the whole URL.
+        tracer_provider: Where spans go; the global provider when None.
+        meter_provider: Where metrics go; the global provider when None.
+    """
+
+    def __init__(
+        self,
+        excluded: Iterable[str] = (),
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        patterns = list(excluded)
+        plain = [each for each in patterns if PLAIN_PATH.fullmatch(each)]
+        self._endings = tuple(ending for each in plain for ending in (each, f"{each}/"))
+        others = [each for each in patterns if each not in plain]
+        self._expression = re.compile("|".join(others)) if others else None
+        self._tracer_provider, self._meter_provider = tracer_provider, meter_provider
+        self._tracer: trace.Tracer | None = None
+        self._direct: DirectServerSpans | None = None
+        self._metrics: HttpMetrics | None = None
+        self._propagator: TextMapPropagator | None = None
+        self._fields: frozenset[bytes] | None = frozenset()
+
+    def begin(self, app: Any, scope: Scope, send: Send) -> Request | None:
+        """Start observing one request; None where it is excluded or observing is suppressed."""
+        with _BEGIN:
+            headers = dict(scope["headers"])
+            if self._endings and scope["path"].endswith(self._endings):
+                return None
+            if self._expression is not None and self._expression.search(_url(scope, headers)):
+                return None
+            current = _sdk.get_current()
+            if current and not is_http_instrumentation_enabled():
+                return None
+            return Request(self, app, scope, send, headers, current)
+        return None
+
+    # Where it goes ------------------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> HttpMetrics:
+        """Return the instruments."""
+        if self._metrics is None:
+            self._metrics = _http_metrics.of(self._meter_provider or metrics.get_meter_provider())
+        return self._metrics
+
+    @property
+    def direct(self) -> DirectServerSpans | None:
+        """Return the maker of our own spans; None where the tracer's own are needed."""
+        direct = self._direct
+        if direct is not None and _sdk.processors_of(self.tracer) is direct.seen:
+            return direct
+        tracer = self.tracer
+        known = _sdk.direct_tracer(tracer, (SpanQueueProcessor,)) if isinstance(tracer, Tracer) else None
+        self._direct = None if known is None else DirectServerSpans(known)
+        return self._direct
+
+    @property
+    def tracer(self) -> trace.Tracer:
+        """Return the tracer; asked for again until there is a provider."""
+        if self._tracer is None or not isinstance(self._tracer, Tracer):
+            provider = self._tracer_provider or trace.get_tracer_provider()
+            self._tracer = provider.get_tracer(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
+        return self._tracer
+
+    @property
+    def private_tracer(self) -> trace.Tracer:
+        """Return a tracer whose spans keep no raw values."""
+        return PrivateTracer(self.tracer)
+
+    # Where it comes from ------------------------------------------------------------------------------------
+
+    def extracted(self, scope: Scope, headers: dict[bytes, bytes], current: Context) -> Context:
+        """Return ``current`` with what the propagators find in the request."""
+        propagator = propagate.get_global_textmap()
+        if propagator is not self._propagator:
+            self._propagator, self._fields = propagator, fields_of(propagator)
+        if self._fields is not None and self._fields.isdisjoint(headers):
+            return current
+        return propagator.extract(scope, current, _GETTER)
+
+
+class Request:
+    """One request from its start to the end of the application's call, its background tasks included."""
+
+    __slots__ = (
+        *("_active", "_cell", "_end", "_exported", "_handling", "_kind", "_request_size", "_response_size", "_send"),
+        *("_series", "_start", "_status", "_synthetic", "_tokens", "_wall", "app", "direct", "id", "method", "path"),
+        *("requests", "root_path", "scheme", "scope", "span"),
+    )
+
+    def __init__(
+        self, requests: Requests, app: Any, scope: Scope, send: Send, headers: dict[bytes, bytes], current: Context
+    ) -> None:
+        self._wall, self._start = time_ns(), perf_counter_ns()
+        self.requests, self.app, self.scope, self._send = requests, app, scope, send
+        self.path, self.root_path = scope["path"], getattr(app, "root_path", "") or scope.get("root_path", "")
+        self.scheme = scope.get("scheme")
+        method = scope.get("method", "")
+        self.method = method if method in _METHODS else _known_method(method)
+        self.id = context.accept(headers.get(HEADER))
+        self._status = self._response_size = self._handling = self._series = None
+        self._request_size = _size(headers.get(b"content-length"))
+        agent = headers.get(b"user-agent")
+        self._synthetic = None if agent is None else _synthetic(agent)
+        self._end, self._exported = 0, False
+        self._attach(headers, current)
+
+    def _attach(self, headers: dict[bytes, bytes], current: Context) -> None:
+        """Start the span and make it, and the request id, current."""
+        requests = self.requests
+        parent = _sdk.span_in(current) if current else trace.INVALID_SPAN
+        self._kind = SpanKind.INTERNAL
+        if parent is trace.INVALID_SPAN:
+            self._kind = SpanKind.SERVER
+            current = requests.extracted(self.scope, headers, current)
+            parent = _sdk.span_in(current) if current else parent
+        direct = self.direct = requests.direct
+        if direct is None:
+            self.span = self._traced(current)
+        else:
+            above = parent.get_span_context()
+            name = self.method if self.method and self.method != "_OTHER" else "HTTP"
+            self.span = direct.start(name, current, above if above.is_valid else None, self._wall)
+        self._cell = [self]
+        own = Context({**current, _sdk.SPAN_KEY: self.span, context.KEY: self.id, REQUEST: self._cell})
+        self._active: set[int] | None = None
+        if self.scope["type"] == "http":
+            self._active = requests.metrics.active(self.method, self.scheme)
+            self._active.add(id(self))
+        self._tokens = (_sdk.attach(own), context.BESIDE.set(self.id))
+
+    def _traced(self, current: Context) -> trace.Span:
+        """Return a span of the tracer's own, which has its name and attributes from the start."""
+        route = _routes.matched(self.app, self.scope, self.path, self.root_path)
+        series = self._new_series(route, None)
+        attributes = {**series.at_start, semconv.REQUEST_ID: self.id}
+        tracer = self.requests.private_tracer
+        return tracer.start_span(series.name, current, self._kind, attributes, start_time=self._wall)
+
+    # What the application sends -----------------------------------------------------------------------------
+
+    def send(self, message: Message) -> Awaitable[None]:
+        """Stand in for the server's ``send``."""
+        kind = message["type"]
+        if kind == "http.response.body":
+            return self._send(message) if message.get("more_body", False) else self._last(message)
+        with _SEND:
+            if kind == "http.response.start":
+                self._started(message["status"])
+                message = self._with_headers(message)
+            elif kind == "websocket.accept":
+                message = self._with_headers(message)
+            elif kind == "websocket.send":
+                self._started(200)
+        return self._send(message)
+
+    def _started(self, status: int) -> None:
+        self._status = status = int(status)
+        # The exception whose handler makes this response, where one escaped from the application.
+        self._handling = sys.exc_info()[1]
+        if is_error(status) and not (type(self.span) is ServerSpan and self.span.status is None):
+            self.span.set_status(StatusCode.ERROR)
+
+    def _with_headers(self, message: Message) -> Message:
+        """Return the message with the request id, unless the application has set it."""
+        headers = list(message.get("headers") or ())
+        own = None
+        for key, value in headers:
+            if key == b"content-length":
+                self._response_size = _size(value) or None
+            elif len(key) == len(HEADER) and key.lower() == HEADER:
+                own = value
+        if own is None:
+            headers.append((HEADER, self.id.encode()))
+        message = {**message, "headers": headers}
+        propagator = get_global_response_propagator()
+        if propagator is not None:
+            propagator.inject(message, trace.set_span_in_context(self.span, Context()), _SETTER)
+        return message
+
+    async def _last(self, message: Message) -> None:
+        await self._send(message)
+        if not self._end:
+            self._ended()
+
+    # Its end ------------------------------------------------------------------------------------------------
+
+    def _ended(self) -> None:
+        self._end = self._wall + perf_counter_ns() - self._start
+        if type(self.span) is ServerSpan and not self.span.end_ns:
+            self.span.end_ns = self._end
+
+    def failed(self, error: BaseException) -> None:
+        """Take note of the exception that the application raised."""
+        with _FINISH:
+            handled = error is self._handling
+            span = self.span
+            if not isinstance(error, Exception) or self._exported or (self._end and not handled):
+                return
+            if type(span) is ServerSpan:
+                span.end_ns = 0  # it was raised before the response that its handler made
+            span.record_exception(error)
+            if not (handled and self._status is not None and is_error(self._status)):
+                span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+            if type(span) is ServerSpan:
+                span.end_ns = self._end
+
+    def finish(self) -> None:
+        """End the request: the span is exported, measurements are taken."""
+        with _FINISH:
+            self._cell.clear()
+            self._handling = None
+            _sdk.detach(self._tokens[0])
+            context.BESIDE.reset(self._tokens[1])
+            seconds = (perf_counter_ns() - self._start) * NANO
+            self.export()
+            if self._active is not None:
+                self._active.discard(id(self))
+                sizes = (self._request_size, self._response_size)
+                self.requests.metrics.record(self.series, seconds, self.span, sizes)
+
+    def export(self) -> None:
+        """Export the span, once; before background tasks, whose own spans come later."""
+        if self._exported:
+            return
+        self._exported = True
+        if not self._end:
+            self._ended()
+        span = self.span
+        if type(span) is not ServerSpan:
+            if span.is_recording():
+                span.set_attributes(self.series.at_end)
+                span.end(self._end)
+        elif self.direct is not None and span.context.trace_flags & 1:
+            self.direct.finish(span, self.series, self.id, self._kind)
+
+    @property
+    def series(self) -> Series:
+        """Return what requests like this one have in common; known when a response has been sent."""
+        if self._series is None:
+            scope, known = self.scope, self.requests.metrics
+            route = _routes.of_served(self.app, scope, self.path, self.root_path)
+            server = scope.get("server")
+            key = (route, self._status, self.method, self.scheme, scope.get("http_version"), self._synthetic,
+                   None if server is None else tuple(server))  # fmt: skip
+            self._series = known.series(key) or known.add(key, self._new_series(route, self._status))
+        return self._series
+
+    def _new_series(self, route: str | None, status: int | None) -> Series:
+        scope = self.scope
+        host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - what upstream says of an unknown server
+        found = {
+            SCHEME: self.scheme,
+            "server.address": host if port in (None, 80) else f"{host}:{port}",
+            "server.port": port,
+            VERSION: scope.get("http_version"),
+            "url.path": route,
+            METHOD: self.method,
+            "user_agent.synthetic.type": self._synthetic,
+            ROUTE: route,
+        }
+        name = self.method if self.method and self.method != "_OTHER" else "HTTP"
+        return Series(name, {key: value for key, value in found.items() if value}, status)
+
+
+def current() -> Request | None:
+    """Return the request that is being observed in this context, None outside of one."""
+    cell = _sdk.get_current().get(REQUEST)
+    return cell[0] if isinstance(cell, list) and cell else None
+
+
+# Headers --------------------------------------------------------------------------------------------------------
+
+
+class _Headers(Getter["Scope"]):
+    """Reads a request's headers for propagators."""
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:
+        """Return the values of a header, None without one."""
+        name = key.lower().encode()
+        return [value.decode("latin-1") for each, value in carrier["headers"] if each == name] or None
+
+    def keys(self, carrier: Scope) -> list[str]:
+        """Return the names of all headers."""
+        return [key.decode("latin-1") for key, _ in carrier["headers"]]
+
+
+class _Asked(_Headers):
+    """Notes which headers a propagator asks for."""
+
+    def __init__(self) -> None:
+        self.names: set[bytes] = set()
+        self.all = False
+
+    def get(self, carrier: Scope, key: str) -> list[str] | None:
+        """Note a name."""
+        self.names.add(key.lower().encode())
+        return super().get(carrier, key)
+
+    def keys(self, carrier: Scope) -> list[str]:
+        """Note that every header may matter."""
+        self.all = True
+        return super().keys(carrier)
+
+
+class _ResponseHeaders(Setter["Message"]):
+    """Writes a response's headers for propagators."""
+
+    def set(self, carrier: Message, key: str, value: str) -> None:
+        """Add a header."""
+        carrier["headers"].append((key.lower().encode(), value.encode()))
+
+
+_GETTER, _SETTER = _Headers(), _ResponseHeaders()
+
+
+def fields_of(propagator: TextMapPropagator) -> frozenset[bytes] | None:
+    """Return the headers without which a propagator finds nothing; None where that cannot be told.
+
+    It is asked to look into a request without headers: what it asks for is what it reads.
+    """
+    asked = _Asked()
+    found = propagator.extract({"headers": ()}, Context(), asked)
+    return None if found or asked.all else frozenset(asked.names)
+
+
+def _known_method(method: str) -> str:
+    name = method.strip().upper()
+    return name if name in _METHODS or not name else "_OTHER"
+
+
+def _size(value: bytes | None) -> int | None:
+    return int(value) if value is not None and value.isdigit() else None
+
+
+def _synthetic(agent: bytes) -> str | None:
+    text = agent.lower()
+    return next((kind for pattern, kind in _SYNTHETIC if pattern in text), None)
+
+
+def _url(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    host = headers.get(b"host")
+    server: Sequence[Any] = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - what upstream says of an unknown server
+    name = f"{server[0]}:{server[1]}" if host is None else host.decode("latin-1")
+    return f"{scope.get('scheme', 'http')}://{name}{scope['path']}"
