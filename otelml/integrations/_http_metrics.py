@@ -23,7 +23,7 @@ from otelml._lazy import LazyModule
 from otelml.integrations._http_series import METHOD, SCHEME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from opentelemetry.metrics import Histogram, MeterProvider
@@ -69,7 +69,8 @@ class HttpMetrics:
 
     def _reset(self) -> None:
         """Start empty, also in the child after a fork: the parent counts its own requests."""
-        self._series: dict[tuple[Any, ...], Series] = {}
+        self.series: dict[tuple[Any, ...], Series] = {}
+        """Those seen so far."""
         self._active: dict[tuple[str, str], set[int]] = {}
         self._lock = threading.Lock()
 
@@ -80,33 +81,24 @@ class HttpMetrics:
         except KeyError:
             return self._active.setdefault((method, scheme), set())
 
-    def series(self, key: tuple[Any, ...]) -> Series | None:
-        """Return the series known under a key."""
-        return self._series.get(key)
-
     def add(self, key: tuple[Any, ...], series: Series) -> Series:
         """Remember a series; when there are too many, all start anew."""
-        if len(self._series) >= MAX_SERIES:
-            old, self._series = self._series, {}
+        if len(self.series) >= MAX_SERIES:
+            old, self.series = self.series, {}
             for each in old.values():
                 self._fold(each)
-        return self._series.setdefault(key, series)
+        return self.series.setdefault(key, series)
 
-    def record(self, series: Series, seconds: float, span: trace.Span, sizes: tuple[int | None, int | None]) -> None:
-        """Take the measurements of one ended request."""
-        context = span.get_span_context()
+    def ended(self, series: Series) -> None:
+        """Take note that one more request of a series waits."""
         if not self._batches:
-            self._record_one(series, seconds, context, sizes)
-            return
-        waiting = series.waiting
-        waiting.append((seconds, context if context.trace_flags & 1 else None, *sizes))
+            for seconds, span, *sizes in series.taken(self._lock):
+                self._record_one(series, seconds, span, sizes)
         # Importing numpy takes too long for the application's thread; a collection does it elsewhere.
-        if len(waiting) >= MAX_WAITING and "numpy" in sys.modules:
+        elif len(series.waiting) >= MAX_WAITING and "numpy" in sys.modules:
             self._fold(series)
 
-    def _record_one(
-        self, series: Series, seconds: float, span: SpanContext, sizes: tuple[int | None, int | None]
-    ) -> None:
+    def _record_one(self, series: Series, seconds: float, span: SpanContext, sizes: Sequence[int | None]) -> None:
         context = _sdk.only_span(NonRecordingSpan(span))
         self._duration.record(seconds, series.measured, context)
         for size, histogram in zip(sizes, (self._request_size, self._response_size), strict=True):
@@ -116,19 +108,17 @@ class HttpMetrics:
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """Take to the histograms what waits, then tell how many requests are open."""
         with guard("integrations.http_metrics"):
-            for series in list(self._series.values()):
+            for series in list(self.series.values()):
                 self._fold(series)
         for (method, scheme), ids in list(self._active.items()):
             yield Observation(len(ids), {METHOD: method, SCHEME: scheme})
 
     def _fold(self, series: Series) -> None:
-        waiting = series.waiting
-        with self._lock:
-            rows = [waiting.popleft() for _ in range(len(waiting))]
+        rows = series.taken(self._lock)
         if not rows:
             return
         seconds, contexts, *sizes = zip(*rows, strict=True)
-        spans = [None if each is None else NonRecordingSpan(each) for each in contexts]
+        spans = [NonRecordingSpan(each) if each[3] & 1 else None for each in contexts]
         _record_all(self._duration, series, list(seconds), spans)
         for values, histogram in zip(sizes, (self._request_size, self._response_size), strict=True):
             known = [(value, span) for value, span in zip(values, spans, strict=True) if value is not None]

@@ -6,22 +6,33 @@ A span of such a series is written as OTLP bytes from parts that are encoded onc
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import SpanContext
 
-from otelml import encoding, semconv
+from otelml import context, encoding, semconv
+from otelml.encoding import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from otelml.encoding import Home
 
 METHOD, SCHEME, ROUTE = "http.request.method", "url.scheme", "http.route"
 VERSION, STATUS = "network.protocol.version", "http.response.status_code"
 _OF_DURATION = frozenset({METHOD, SCHEME, ROUTE, VERSION, STATUS, semconv.ERROR_TYPE})
+_LOW = (1 << 64) - 1
+_ROOT_IDS, _IDS = Struct(">2sQQ2sQ").pack, Struct(">2sQQ2sQ2sQ").pack
+_TIMES = Struct("<cQcQ").pack
+_LOCAL, _REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
+_SERVER = b"\x30\x02"
 _FAILED, _UNSET = b"\x7a\x02\x18\x02", b"\x7a\x00"
 
-Waiting = tuple[float, SpanContext | None, int | None, int | None]
-"""Seconds, the sampled span's context, and the sizes of request and response in bytes."""
+Waiting = tuple[float, SpanContext, int | None, int | None]
+"""Seconds, the span's context, and the sizes of request and response in bytes."""
 
 
 class Series:
@@ -41,21 +52,71 @@ class Series:
         both = {**self.at_start, **self.at_end}
         self.measured = {key: value for key, value in both.items() if key in _OF_DURATION}
         self.waiting: deque[Waiting] = deque()
-        self._encoded: tuple[bytes, bytes] | None = None
+        self._encoded: tuple[bytes, bytes] | tuple[()] | None = None
 
-    def encode(self, ids: bytes, times: bytes, own: bytes, flags: bytes) -> bytes:
-        """Return a span of this series as OTLP bytes; ``own`` is an attribute of this one alone."""
+    def taken(self, lock: AbstractContextManager[object]) -> list[Waiting]:
+        """Return what waits, each once, whoever asks at the same time."""
+        with lock:
+            return [self.waiting.popleft() for _ in range(len(self.waiting))]
+
+    @property
+    def encoded(self) -> tuple[bytes, bytes] | None:
+        """Return a span's name with its kind, and its attributes with its status, as OTLP; None for the SDK's way."""
         if self._encoded is None:
             self._encoded = self._encode()
-        head, tail = self._encoded
-        return _sized(b"\x12", b"".join((ids, head, times, tail, b"\x4a", own, flags)))
+        return self._encoded or None
 
-    def _encode(self) -> tuple[bytes, bytes]:
-        pairs = encoding.pairs({**self.at_start, **self.at_end})
-        attributes = b"".join(b"\x4a" + pair for pair in pairs)
-        return _sized(b"\x2a", self.name.encode()) + b"\x30\x02", attributes + (
-            _FAILED if self.failed else _UNSET
-        )
+    def _encode(self) -> tuple[bytes, bytes] | tuple[()]:
+        try:
+            pairs = encoding.pairs({**self.at_start, **self.at_end})
+            name = _sized(b"\x2a", self.name.encode())
+        except (encoding.Unusual, UnicodeEncodeError):
+            return ()
+        return name + _SERVER, b"".join(b"\x4a" + pair for pair in pairs) + (_FAILED if self.failed else _UNSET)
+
+
+class Pending(Encoded):
+    """An ended span of a series that is written as OTLP bytes when it is exported."""
+
+    __slots__ = ("_context", "_ended", "_parent", "_request_id", "_series", "_started")
+
+    def __init__(  # noqa: PLR0917 - one for every request
+        self,
+        home: Home,
+        series: Series,
+        context: SpanContext,
+        parent: SpanContext | None,
+        started: int,
+        ended: int,
+        request_id: str,
+    ) -> None:
+        self.home = home
+        self._series, self._context, self._parent = series, context, parent
+        self._started, self._ended, self._request_id = started, ended, request_id
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override] # what the base keeps is made here
+        """The span as a message of a batch."""
+        trace_id, span_id, *_ = self._context
+        parent = self._parent
+        if parent is None:
+            ids, flags = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id), _LOCAL
+        else:
+            above = parent[1]
+            ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
+            flags = _REMOTE if parent[2] else _LOCAL
+        request_id = self._request_id
+        times = _TIMES(b"\x39", self._started, b"\x41", self._ended)
+        head, tail = self._series.encoded or (b"", b"")
+        own = _request_id_head(len(request_id)) + request_id.encode()
+        return _sized(b"\x12", b"".join((ids, head, times, tail, own, flags)))
+
+
+@lru_cache(context.MAX_LENGTH)
+def _request_id_head(length: int) -> bytes:
+    """Return what stands before the text of a request id, which is ASCII, in the attribute that holds it."""
+    (pair,) = encoding.pairs({semconv.REQUEST_ID: "x" * length})
+    return b"\x4a" + pair[:-length]
 
 
 def is_error(status: int) -> bool:

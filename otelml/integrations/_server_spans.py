@@ -7,7 +7,6 @@ tracer's own are used.
 
 from __future__ import annotations
 
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -17,10 +16,11 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from otelml import _sdk, encoding, semconv
-from otelml.encoding import Encoded, Home
+from otelml import _sdk, semconv
+from otelml.encoding import Home
 from otelml.export import SpanQueueProcessor
 from otelml.integrations import _private_spans
+from otelml.integrations._http_series import Pending
 from otelml.spans import LiveSpan
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from otelml.export import BatchQueue
     from otelml.integrations._http_series import Series
 
-_LOW = (1 << 64) - 1
-_ROOT_IDS, _IDS = Struct(">2sQQ2sQ").pack, Struct(">2sQQ2sQ2sQ").pack
-_TIMES = Struct("<cQcQ").pack
-_FLAGS, _REMOTE_FLAGS = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
 _NO_STATE = trace.INVALID_SPAN_CONTEXT.trace_state
 
 
@@ -69,7 +65,7 @@ class DirectServerSpans:
     """Makes spans of our own and hands the ended ones to the queue or the tracer's processors."""
 
     def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+        self.tracer = tracer
         self._ids = tracer.id_generator
         self._span_id = tracer.id_generator.generate_span_id
         self._always = _sdk.always_on_root(tracer)
@@ -93,7 +89,7 @@ class DirectServerSpans:
 
     def _decide(self, name: str, context: Context, parent: SpanContext | None, start_ns: int) -> trace.Span:
         trace_id = self._ids.generate_trace_id() if parent is None else parent.trace_id
-        result = self._tracer.sampler.should_sample(context, trace_id, name, SpanKind.SERVER, {}, ())
+        result = self.tracer.sampler.should_sample(context, trace_id, name, SpanKind.SERVER, {}, ())
         random_bit = self._random if parent is None else parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
         sampled = TraceFlags.SAMPLED if result.decision is Decision.RECORD_AND_SAMPLE else 0
         flags = TraceFlags(sampled | random_bit)
@@ -109,22 +105,20 @@ class DirectServerSpans:
             return None
         (only,) = processors
         ours = type(only) is SpanQueueProcessor and only.takes_encoded
-        return only.queue if ours and _sdk.plain_limits(_sdk.limits_of(self._tracer), "span") else None
+        return only.queue if ours and _sdk.plain_limits(_sdk.limits_of(self.tracer), "span") else None
 
     def finish(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> None:
         """Export an ended, sampled span."""
-        queue, tracer = self._queue, self._tracer
-        if queue is not None and kind is SpanKind.SERVER:
-            data = encoded(span, series, request_id)
-            if data is not None:
-                if tracer.resource is not self._home.resource:  # it is another one in a forked child
-                    self._home = Home(tracer.resource, _sdk.scope_of(tracer))
-                queue.put(Encoded(data, self._home))
-                return
-        _sdk.end_span(tracer, self._readable(span, series, request_id, kind))
+        queue, tracer = self._queue, self.tracer
+        if queue is None or kind is not SpanKind.SERVER or not _is_plain(span, series):
+            _sdk.end_span(tracer, self._readable(span, series, request_id, kind))
+            return
+        if tracer.resource is not self._home.resource:  # it is another one in a forked child
+            self._home = Home(tracer.resource, _sdk.scope_of(tracer))
+        queue.put(Pending(self._home, series, span.context, span.parent, span.start_ns, span.end_ns, request_id))
 
     def _readable(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> ReadableSpan:
-        tracer, limits = self._tracer, _sdk.limits_of(self._tracer)
+        tracer, limits = self.tracer, _sdk.limits_of(self.tracer)
         given = {**series.at_start, semconv.REQUEST_ID: request_id, **(span.attributes or {}), **series.at_end}
         return ReadableSpan(
             name=series.name if span.name is series.method_name else span.name,
@@ -144,23 +138,16 @@ class DirectServerSpans:
         )
 
 
-def encoded(span: ServerSpan, series: Series, request_id: str) -> bytes | None:
-    """Return a server span to which the application has added nothing as OTLP bytes; None where it is unusual."""
-    if span.attributes or span.events or span.links or span.status is not None or span.name is not series.method_name:
-        return None
-    trace_id, span_id, _, flags, state, _ = span.context
-    if not flags & 1 or (state is not _NO_STATE and state):
-        return None
-    parent = span.parent
-    if parent is None:
-        ids, remote = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id), _FLAGS
-    else:
-        above = parent[1]
-        ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
-        remote = _REMOTE_FLAGS if parent[2] else _FLAGS
-    (own,) = encoding.pairs({semconv.REQUEST_ID: request_id})
-    times = _TIMES(b"\x39", span.start_ns, b"\x41", span.end_ns)
-    return series.encode(ids, times, own, remote)
+def _is_plain(span: ServerSpan, series: Series) -> bool:
+    """Return whether the application has added nothing to a span, and it can be encoded."""
+    state = span.context[4]
+    return (
+        span.name is series.method_name
+        and not (span.attributes or span.events or span.links)
+        and span.status is None
+        and (state is _NO_STATE or not state)
+        and series.encoded is not None
+    )
 
 
 def _events(events: Sequence[Event] | None, limits: Any) -> Sequence[Event]:

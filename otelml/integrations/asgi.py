@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cached_property
 from importlib.metadata import version
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
@@ -75,38 +76,40 @@ class Requests:
         self._tracer_provider, self._meter_provider = tracer_provider, meter_provider
         self._tracer: trace.Tracer | None = None
         self._direct: DirectServerSpans | None = None
-        self._metrics: HttpMetrics | None = None
         self._propagator: TextMapPropagator | None = None
         self._fields: frozenset[bytes] | None = frozenset()
 
     def begin(self, app: Any, scope: Scope, send: Send) -> Request | None:
         """Start observing one request; None where it is excluded or observing is suppressed."""
         with _BEGIN:
-            headers = dict(scope["headers"])
-            if self._endings and scope["path"].endswith(self._endings):
+            wall, tick = time_ns(), perf_counter_ns()
+            headers, path = dict(scope["headers"]), scope["path"]
+            if self._endings and path.endswith(self._endings):
                 return None
             if self._expression is not None and self._expression.search(_url(scope, headers)):
                 return None
-            current = _sdk.get_current()
-            if current and not is_http_instrumentation_enabled():
-                return None
-            return Request(self, app, scope, send, headers, current)
+            current, parent, kind = _sdk.get_current(), None, SpanKind.SERVER
+            if current or propagate.get_global_textmap() is not self._propagator or self._carries(headers):
+                if not is_http_instrumentation_enabled():
+                    return None
+                current, parent, kind = self._above(scope, headers, current)
+            request = Request(self, app, scope, send, headers, wall, tick)
+            request.attach(current, parent, kind)
+            return request
         return None
 
     # Where it goes ------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def metrics(self) -> HttpMetrics:
         """Return the instruments."""
-        if self._metrics is None:
-            self._metrics = _http_metrics.of(self._meter_provider or metrics.get_meter_provider())
-        return self._metrics
+        return _http_metrics.of(self._meter_provider or metrics.get_meter_provider())
 
     @property
     def direct(self) -> DirectServerSpans | None:
         """Return the maker of our own spans; None where the tracer's own are needed."""
         direct = self._direct
-        if direct is not None and _sdk.processors_of(self.tracer) is direct.seen:
+        if direct is not None and _sdk.processors_of(direct.tracer) is direct.seen:
             return direct
         tracer = self.tracer
         known = _sdk.direct_tracer(tracer, (SpanQueueProcessor,)) if isinstance(tracer, Tracer) else None
@@ -128,72 +131,76 @@ class Requests:
 
     # Where it comes from ------------------------------------------------------------------------------------
 
-    def extracted(self, scope: Scope, headers: dict[bytes, bytes], current: Context) -> Context:
-        """Return ``current`` with what the propagators find in the request."""
-        propagator = propagate.get_global_textmap()
-        if propagator is not self._propagator:
-            self._propagator, self._fields = propagator, fields_of(propagator)
-        if self._fields is not None and self._fields.isdisjoint(headers):
-            return current
-        return propagator.extract(scope, current, _GETTER)
+    def _carries(self, headers: dict[bytes, bytes]) -> bool:
+        """Return whether the propagator may find something in a request."""
+        return self._fields is None or not self._fields.isdisjoint(headers)
+
+    def _above(
+        self, scope: Scope, headers: dict[bytes, bytes], current: Context
+    ) -> tuple[Context, SpanContext | None, SpanKind]:
+        """Return the context and the parent for a new span, with what the propagator finds, and the span's kind."""
+        kind = SpanKind.INTERNAL
+        if _sdk.span_in(current) is trace.INVALID_SPAN:
+            kind, propagator = SpanKind.SERVER, propagate.get_global_textmap()
+            if propagator is not self._propagator:
+                self._propagator, self._fields = propagator, fields_of(propagator)
+            if self._carries(headers):
+                current = propagator.extract(scope, current, _GETTER)
+        parent = _sdk.span_in(current).get_span_context()
+        return current, parent if parent.is_valid else None, kind
 
 
 class Request:
     """One request from its start to the end of the application's call, its background tasks included."""
 
-    __slots__ = (
-        *("_active", "_cell", "_end", "_exported", "_handling", "_kind", "_request_size", "_response_size", "_send"),
-        *("_series", "_start", "_status", "_synthetic", "_tokens", "_wall", "app", "direct", "id", "method", "path"),
-        *("requests", "root_path", "scheme", "scope", "span"),
-    )
+    __slots__ = ("_active", "_app", "_cell", "_direct", "_end", "_exported", "_handling", "_kind", "_method", "_path",
+                 "_request_size", "_requests", "_response_size", "_root_path", "_scheme", "_scope", "_send", "_series",
+                 "_span", "_start", "_status", "_synthetic", "_tokens", "_wall", "id")  # fmt: skip
 
-    def __init__(
-        self, requests: Requests, app: Any, scope: Scope, send: Send, headers: dict[bytes, bytes], current: Context
+    def __init__(  # noqa: PLR0917 - one for every request
+        self,
+        requests: Requests,
+        app: Any,
+        scope: Scope,
+        send: Send,
+        headers: dict[bytes, bytes],
+        wall: int,
+        tick: int,
     ) -> None:
-        self._wall, self._start = time_ns(), perf_counter_ns()
-        self.requests, self.app, self.scope, self._send = requests, app, scope, send
-        self.path, self.root_path = scope["path"], getattr(app, "root_path", "") or scope.get("root_path", "")
-        self.scheme = scope.get("scheme")
-        method = scope.get("method", "")
-        self.method = method if method in _METHODS else _known_method(method)
-        self.id = context.accept(headers.get(HEADER))
-        self._status = self._response_size = self._handling = self._series = None
-        self._request_size = _size(headers.get(b"content-length"))
-        agent = headers.get(b"user-agent")
+        self._requests, self._app, self._scope, self._send, self._wall, self._start = (
+            requests, app, scope, send, wall, tick)  # fmt: skip
+        self._path, self._root_path = scope["path"], getattr(app, "root_path", "") or scope.get("root_path", "")
+        self._scheme, method = scope.get("scheme"), scope.get("method", "")
+        self._method = method if method in _METHODS else _known_method(method)
+        given = headers.get(HEADER)
+        self.id = context.new_id() if given is None else context.accept(given)
+        self._status = self._response_size = self._handling = self._series = self._active = None
+        size, agent = headers.get(b"content-length"), headers.get(b"user-agent")
+        self._request_size = None if size is None else _size(size)
         self._synthetic = None if agent is None else _synthetic(agent)
         self._end, self._exported = 0, False
-        self._attach(headers, current)
 
-    def _attach(self, headers: dict[bytes, bytes], current: Context) -> None:
+    def attach(self, current: Context, parent: SpanContext | None, kind: SpanKind) -> None:
         """Start the span and make it, and the request id, current."""
-        requests = self.requests
-        parent = _sdk.span_in(current) if current else trace.INVALID_SPAN
-        self._kind = SpanKind.INTERNAL
-        if parent is trace.INVALID_SPAN:
-            self._kind = SpanKind.SERVER
-            current = requests.extracted(self.scope, headers, current)
-            parent = _sdk.span_in(current) if current else parent
-        direct = self.direct = requests.direct
+        self._kind = kind
+        direct = self._direct = self._requests.direct
         if direct is None:
-            self.span = self._traced(current)
+            self._span = self._traced(current)
         else:
-            above = parent.get_span_context()
-            name = self.method if self.method and self.method != "_OTHER" else "HTTP"
-            self.span = direct.start(name, current, above if above.is_valid else None, self._wall)
-        self._cell = [self]
-        own = Context({**current, _sdk.SPAN_KEY: self.span, context.KEY: self.id, REQUEST: self._cell})
-        self._active: set[int] | None = None
-        if self.scope["type"] == "http":
-            self._active = requests.metrics.active(self.method, self.scheme)
-            self._active.add(id(self))
+            self._span = direct.start(_span_name(self._method), current, parent, self._wall)
+        cell = self._cell = [self]
+        own = Context({**current, _sdk.SPAN_KEY: self._span, context.KEY: self.id, REQUEST: cell})
+        if self._scope["type"] == "http":
+            active = self._active = self._requests.metrics.active(self._method, self._scheme)
+            active.add(id(self))
         self._tokens = (_sdk.attach(own), context.BESIDE.set(self.id))
 
     def _traced(self, current: Context) -> trace.Span:
         """Return a span of the tracer's own, which has its name and attributes from the start."""
-        route = _routes.matched(self.app, self.scope, self.path, self.root_path)
+        route = _routes.matched(self._app, self._scope, self._path, self._root_path)
         series = self._new_series(route, None)
         attributes = {**series.at_start, semconv.REQUEST_ID: self.id}
-        tracer = self.requests.private_tracer
+        tracer = self._requests.private_tracer
         return tracer.start_span(series.name, current, self._kind, attributes, start_time=self._wall)
 
     # What the application sends -----------------------------------------------------------------------------
@@ -217,8 +224,8 @@ class Request:
         self._status = status = int(status)
         # The exception whose handler makes this response, where one escaped from the application.
         self._handling = sys.exc_info()[1]
-        if is_error(status) and not (type(self.span) is ServerSpan and self.span.status is None):
-            self.span.set_status(StatusCode.ERROR)
+        if is_error(status) and not (type(self._span) is ServerSpan and self._span.status is None):
+            self._span.set_status(StatusCode.ERROR)
 
     def _with_headers(self, message: Message) -> Message:
         """Return the message with the request id, unless the application has set it."""
@@ -234,7 +241,7 @@ class Request:
         message = {**message, "headers": headers}
         propagator = get_global_response_propagator()
         if propagator is not None:
-            propagator.inject(message, trace.set_span_in_context(self.span, Context()), _SETTER)
+            propagator.inject(message, trace.set_span_in_context(self._span, Context()), _SETTER)
         return message
 
     async def _last(self, message: Message) -> None:
@@ -246,14 +253,14 @@ class Request:
 
     def _ended(self) -> None:
         self._end = self._wall + perf_counter_ns() - self._start
-        if type(self.span) is ServerSpan and not self.span.end_ns:
-            self.span.end_ns = self._end
+        if type(self._span) is ServerSpan and not self._span.end_ns:
+            self._span.end_ns = self._end
 
     def failed(self, error: BaseException) -> None:
         """Take note of the exception that the application raised."""
         with _FINISH:
             handled = error is self._handling
-            span = self.span
+            span = self._span
             if not isinstance(error, Exception) or self._exported or (self._end and not handled):
                 return
             if type(span) is ServerSpan:
@@ -266,17 +273,23 @@ class Request:
 
     def finish(self) -> None:
         """End the request: the span is exported, measurements are taken."""
+        took = perf_counter_ns() - self._start
         with _FINISH:
             self._cell.clear()
             self._handling = None
             _sdk.detach(self._tokens[0])
-            context.BESIDE.reset(self._tokens[1])
-            seconds = (perf_counter_ns() - self._start) * NANO
+            try:  # noqa: SIM105 - contextlib.suppress costs more
+                context.BESIDE.reset(self._tokens[1])
+            except ValueError:
+                pass  # closed from somewhere else, as a coroutine is that nobody waits for
             self.export()
-            if self._active is not None:
-                self._active.discard(id(self))
-                sizes = (self._request_size, self._response_size)
-                self.requests.metrics.record(self.series, seconds, self.span, sizes)
+            active, series = self._active, self._series
+            if active is None or series is None:
+                return
+            active.discard(id(self))
+            own = self._span.get_span_context()
+            series.waiting.append((took * NANO, own, self._request_size, self._response_size))
+            self._requests.metrics.ended(series)
 
     def export(self) -> None:
         """Export the span, once; before background tasks, whose own spans come later."""
@@ -285,41 +298,38 @@ class Request:
         self._exported = True
         if not self._end:
             self._ended()
-        span = self.span
+        span, series = self._span, self._find_series()
         if type(span) is not ServerSpan:
             if span.is_recording():
-                span.set_attributes(self.series.at_end)
+                span.set_attributes(series.at_end)
                 span.end(self._end)
-        elif self.direct is not None and span.context.trace_flags & 1:
-            self.direct.finish(span, self.series, self.id, self._kind)
+        elif self._direct is not None and span.context[3] & 1:
+            self._direct.finish(span, series, self.id, self._kind)
 
-    @property
-    def series(self) -> Series:
+    def _find_series(self) -> Series:
         """Return what requests like this one have in common; known when a response has been sent."""
-        if self._series is None:
-            scope, known = self.scope, self.requests.metrics
-            route = _routes.of_served(self.app, scope, self.path, self.root_path)
-            server = scope.get("server")
-            key = (route, self._status, self.method, self.scheme, scope.get("http_version"), self._synthetic,
-                   None if server is None else tuple(server))  # fmt: skip
-            self._series = known.series(key) or known.add(key, self._new_series(route, self._status))
-        return self._series
+        scope, known = self._scope, self._requests.metrics
+        route = _routes.of_served(self._app, scope, self._path, self._root_path)
+        server = scope.get("server")
+        key = (route, self._status, self._method, self._scheme, scope.get("http_version"), self._synthetic,
+               None if server is None else tuple(server))  # fmt: skip
+        series = self._series = known.series.get(key) or known.add(key, self._new_series(route, self._status))
+        return series
 
     def _new_series(self, route: str | None, status: int | None) -> Series:
-        scope = self.scope
+        scope = self._scope
         host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - what upstream says of an unknown server
         found = {
-            SCHEME: self.scheme,
+            SCHEME: self._scheme,
             "server.address": host if port in (None, 80) else f"{host}:{port}",
             "server.port": port,
             VERSION: scope.get("http_version"),
             "url.path": route,
-            METHOD: self.method,
+            METHOD: self._method,
             "user_agent.synthetic.type": self._synthetic,
             ROUTE: route,
         }
-        name = self.method if self.method and self.method != "_OTHER" else "HTTP"
-        return Series(name, {key: value for key, value in found.items() if value}, status)
+        return Series(_span_name(self._method), {key: value for key, value in found.items() if value}, status)
 
 
 def current() -> Request | None:
@@ -388,8 +398,13 @@ def _known_method(method: str) -> str:
     return name if name in _METHODS or not name else "_OTHER"
 
 
-def _size(value: bytes | None) -> int | None:
-    return int(value) if value is not None and value.isdigit() else None
+def _span_name(method: str) -> str:
+    """Return a span's name before its route is known."""
+    return "HTTP" if method in {"", "_OTHER"} else method
+
+
+def _size(value: bytes) -> int | None:
+    return int(value) if value.isdigit() else None
 
 
 def _synthetic(agent: bytes) -> str | None:
