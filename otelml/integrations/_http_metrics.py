@@ -71,10 +71,10 @@ class HttpMetrics:
         """Start empty, also in the child after a fork: the parent counts its own requests."""
         self.series: dict[tuple[Any, ...], Series] = {}
         """Those seen so far."""
-        self._active: dict[tuple[str, str], set[int]] = {}
+        self._active: dict[tuple[str, str | None], set[int]] = {}
         self._lock = threading.Lock()
 
-    def active(self, method: str, scheme: str) -> set[int]:
+    def active(self, method: str, scheme: str | None) -> set[int]:
         """Return the set that holds the id of every open request of a method and scheme."""
         try:
             return self._active[method, scheme]
@@ -111,7 +111,8 @@ class HttpMetrics:
             for series in list(self.series.values()):
                 self._fold(series)
         for (method, scheme), ids in list(self._active.items()):
-            yield Observation(len(ids), {METHOD: method, SCHEME: scheme})
+            known = {METHOD: method, SCHEME: scheme}
+            yield Observation(len(ids), {key: value for key, value in known.items() if value})
 
     def _fold(self, series: Series) -> None:
         rows = series.taken(self._lock)
@@ -126,7 +127,9 @@ class HttpMetrics:
                 _record_all(histogram, series, [value for value, _ in known], [span for _, span in known])
 
 
-def _record_all(histogram: Histogram, series: Series, values: list[float], spans: list[NonRecordingSpan | None]) -> None:
+def _record_all(
+    histogram: Histogram, series: Series, values: list[float], spans: list[NonRecordingSpan | None]
+) -> None:
     some = next((span for span in spans if span is not None), trace.INVALID_SPAN)
     batch = _sdk.Batch(np.array(values, dtype=np.float64), spans)
     histogram.record(batch, series.measured, _sdk.only_span(some))

@@ -18,7 +18,6 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry.context.context import Context
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
 from opentelemetry.instrumentation.utils import is_http_instrumentation_enabled
-from opentelemetry.propagators.textmap import Getter, Setter
 from opentelemetry.sdk.trace import Tracer
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -28,6 +27,7 @@ from otelml.export import SpanQueueProcessor
 from otelml.integrations import _http_metrics, _routes
 from otelml.integrations._http_series import METHOD, ROUTE, SCHEME, VERSION, Series, is_error
 from otelml.integrations._private_spans import PrivateTracer
+from otelml.integrations._propagation import GETTER, SETTER, fields_of
 from otelml.integrations._server_spans import DirectServerSpans, ServerSpan
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Requests:
             if propagator is not self._propagator:
                 self._propagator, self._fields = propagator, fields_of(propagator)
             if self._carries(headers):
-                current = propagator.extract(scope, current, _GETTER)
+                current = propagator.extract(scope, current, GETTER)
         parent = _sdk.span_in(current).get_span_context()
         return current, parent if parent.is_valid else None, kind
 
@@ -170,11 +170,16 @@ class Request:
         self._requests, self._app, self._scope, self._send, self._wall, self._start = (
             requests, app, scope, send, wall, tick)  # fmt: skip
         self._path, self._root_path = scope["path"], getattr(app, "root_path", "") or scope.get("root_path", "")
-        self._scheme, method = scope.get("scheme"), scope.get("method", "")
+        self._scheme: str | None = scope.get("scheme")
+        method: str = scope.get("method", "")
         self._method = method if method in _METHODS else _known_method(method)
         given = headers.get(HEADER)
         self.id = context.new_id() if given is None else context.accept(given)
-        self._status = self._response_size = self._handling = self._series = self._active = None
+        self._status: int | None = None
+        self._response_size: int | None = None
+        self._handling: BaseException | None = None
+        self._series: Series | None = None
+        self._active: set[int] | None = None
         size, agent = headers.get(b"content-length"), headers.get(b"user-agent")
         self._request_size = None if size is None else _size(size)
         self._synthetic = None if agent is None else _synthetic(agent)
@@ -189,7 +194,7 @@ class Request:
         else:
             self._span = direct.start(_span_name(self._method), current, parent, self._wall)
         cell = self._cell = [self]
-        own = Context({**current, _sdk.SPAN_KEY: self._span, context.KEY: self.id, REQUEST: cell})
+        own = _sdk.with_span(Context({**current, REQUEST: cell}), self._span, context.KEY, self.id)
         if self._scope["type"] == "http":
             active = self._active = self._requests.metrics.active(self._method, self._scheme)
             active.add(id(self))
@@ -239,9 +244,9 @@ class Request:
         if own is None:
             headers.append((HEADER, self.id.encode()))
         message = {**message, "headers": headers}
-        propagator = get_global_response_propagator()
+        propagator = get_global_response_propagator()  # type: ignore[no-untyped-call]
         if propagator is not None:
-            propagator.inject(message, trace.set_span_in_context(self._span, Context()), _SETTER)
+            propagator.inject(message, trace.set_span_in_context(self._span, Context()), SETTER)
         return message
 
     async def _last(self, message: Message) -> None:
@@ -338,59 +343,7 @@ def current() -> Request | None:
     return cell[0] if isinstance(cell, list) and cell else None
 
 
-# Headers --------------------------------------------------------------------------------------------------------
-
-
-class _Headers(Getter["Scope"]):
-    """Reads a request's headers for propagators."""
-
-    def get(self, carrier: Scope, key: str) -> list[str] | None:
-        """Return the values of a header, None without one."""
-        name = key.lower().encode()
-        return [value.decode("latin-1") for each, value in carrier["headers"] if each == name] or None
-
-    def keys(self, carrier: Scope) -> list[str]:
-        """Return the names of all headers."""
-        return [key.decode("latin-1") for key, _ in carrier["headers"]]
-
-
-class _Asked(_Headers):
-    """Notes which headers a propagator asks for."""
-
-    def __init__(self) -> None:
-        self.names: set[bytes] = set()
-        self.all = False
-
-    def get(self, carrier: Scope, key: str) -> list[str] | None:
-        """Note a name."""
-        self.names.add(key.lower().encode())
-        return super().get(carrier, key)
-
-    def keys(self, carrier: Scope) -> list[str]:
-        """Note that every header may matter."""
-        self.all = True
-        return super().keys(carrier)
-
-
-class _ResponseHeaders(Setter["Message"]):
-    """Writes a response's headers for propagators."""
-
-    def set(self, carrier: Message, key: str, value: str) -> None:
-        """Add a header."""
-        carrier["headers"].append((key.lower().encode(), value.encode()))
-
-
-_GETTER, _SETTER = _Headers(), _ResponseHeaders()
-
-
-def fields_of(propagator: TextMapPropagator) -> frozenset[bytes] | None:
-    """Return the headers without which a propagator finds nothing; None where that cannot be told.
-
-    It is asked to look into a request without headers: what it asks for is what it reads.
-    """
-    asked = _Asked()
-    found = propagator.extract({"headers": ()}, Context(), asked)
-    return None if found or asked.all else frozenset(asked.names)
+# What a request says -------------------------------------------------------------------------------------------
 
 
 def _known_method(method: str) -> str:

@@ -1,8 +1,8 @@
 """FastAPI: a server span and HTTP metrics per request, and the request id in and out.
 
 Requests are observed by ``otelml.integrations.asgi``, except of applications that somebody has instrumented with
-upstream's ``opentelemetry-instrumentation-fastapi``: those keep upstream's spans, made private. FastAPI's own telemetry
-is switched off for the requests that are observed here. Health and metrics paths are left out. ``X-Request-ID`` is taken
+upstream's ``opentelemetry-instrumentation-fastapi``: those keep upstream's spans, made private. FastAPI's own
+telemetry is switched off for what is observed here. Health and metrics paths are left out. ``X-Request-ID`` is taken
 from the request when it is valid, made otherwise, put into the context, and sent back with the response.
 
 FastAPI is never imported from here: an application that was made before is observed from its next request on, one
@@ -47,8 +47,8 @@ _UPSTREAM = "opentelemetry.instrumentation.fastapi"
 _NATIVE = "fastapi.telemetry"
 """FastAPI's own telemetry leaves alone what has this in its scope: there would be two spans, one with raw values."""
 _ONLY_UPSTREAM = (
-    "OTEL_INSTRUMENTATION_HTTP_CAPTUREHEADERS_SERVER_REQUEST",
-    "OTEL_INSTRUMENTATION_HTTP_CAPTUREHEADERS_SERVER_RESPONSE",
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",
     "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS",
 )
 
