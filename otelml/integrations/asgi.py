@@ -48,7 +48,10 @@ REQUEST = otel_context.create_key("otelml-asgi-request")
 NANO = 1e-9
 _BEGIN, _SEND, _FINISH = guard("integrations.asgi.begin"), guard("integrations.asgi.send"), guard("integrations.asgi")
 _STARTS = ("http.response.start", "websocket.accept")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
+_METHODS = {
+    name: name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
+}
+"""Known methods, each as the one text by which a span that still has its first name is recognised."""
 _SYNTHETIC = ((b"alwayson", "test"), (b"googlebot", "bot"), (b"bingbot", "bot"))
 PLAIN_PATH = re.compile(r"/[\w./-]*")
 
@@ -172,7 +175,7 @@ class Request:
         self._path, self._root_path = scope["path"], getattr(app, "root_path", "") or scope.get("root_path", "")
         self._scheme: str | None = scope.get("scheme")
         method: str = scope.get("method", "")
-        self._method = method if method in _METHODS else _known_method(method)
+        self._method = _METHODS.get(method) or _known_method(method)
         given = headers.get(HEADER)
         self.id = context.new_id() if given is None else context.accept(given)
         self._status: int | None = None
@@ -348,7 +351,7 @@ def current() -> Request | None:
 
 def _known_method(method: str) -> str:
     name = method.strip().upper()
-    return name if name in _METHODS or not name else "_OTHER"
+    return _METHODS.get(name, "_OTHER") if name else ""
 
 
 def _span_name(method: str) -> str:

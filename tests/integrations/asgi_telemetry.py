@@ -87,6 +87,7 @@ def scope(method="GET", path="/", headers=(), **more):
                          *((k.encode(), v.encode()) for k, v in headers)],
              "client": ("192.0.2.7", 5000), "server": ("127.0.0.1", 8000), "state": {}}  # fmt: skip
     found.update(more)
+    found["method"] = "".join(iter(method))  # a text of its own for every request, as servers make it
     if found["type"] == "websocket":
         del found["method"]
     return {key: value for key, value in found.items() if value is not None}
