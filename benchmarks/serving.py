@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
-from prediction import machine, receiver
+from prediction import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,6 +64,18 @@ def cores() -> tuple[str, set[int] | None]:
         return "any", None
     first, *others = sorted(os.sched_getaffinity(0))
     return str(first), set(others)
+
+
+@contextmanager
+def receiver() -> Iterator[str]:
+    """Start the counting receiver, whose work must not hold up wrk's beside it; give its base URL."""
+    nice = ["nice", "-n", "19"] if shutil.which("nice") else []
+    command = [*nice, sys.executable, str(HERE / "receiver.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the receiver has no pipes")
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
 
 
 @contextmanager

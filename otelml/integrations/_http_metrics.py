@@ -10,6 +10,9 @@ import os
 import sys
 import threading
 import weakref
+from bisect import bisect_left
+from collections import deque
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +26,7 @@ from otelml._lazy import LazyModule
 from otelml.integrations._http_series import METHOD, SCHEME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
     from opentelemetry.metrics import Histogram, MeterProvider
@@ -35,13 +38,61 @@ else:
 
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Seconds: the buckets that the semantic conventions advise."""
+SIZE_BOUNDS = (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
+"""Bytes: the SDK's own buckets."""
 MAX_SERIES = 1000
 MAX_WAITING = 1024
-"""Requests of one series that wait before whoever ends the next one takes them to the histogram."""
+"""Values of one series that wait before whoever adds the next one takes them to the histogram."""
+MOST_WAITING = 65_536
+"""The same before numpy is imported, which takes too long for the application's thread: a collection does it."""
+
+
+class Values:
+    """Measurements of one histogram and one set of attributes that wait to be recorded together.
+
+    Numbers alone wait: nothing that the garbage collector would have to look at again and again.
+    """
+
+    __slots__ = ("_attributes", "_bounds", "_histogram", "_latest", "_waiting")
+
+    def __init__(self, histogram: Histogram, attributes: Mapping[str, Any], bounds: Sequence[float]) -> None:
+        self._histogram, self._attributes, self._bounds = histogram, attributes, bounds
+        self._waiting: deque[float] = deque()
+        self._latest: dict[int, tuple[float, SpanContext]] = {}
+
+    def add(self, value: float, span: SpanContext) -> None:
+        """Take one value; a sampled span becomes the exemplar of its bucket."""
+        waiting = self._waiting
+        waiting.append(value)
+        if span[3] & 1:
+            self._latest[bisect_left(self._bounds, value)] = value, span
+        if len(waiting) >= MAX_WAITING and ("numpy" in sys.modules or len(waiting) >= MOST_WAITING):
+            self.fold()
+
+    def fold(self) -> None:
+        """Record all that waits; each value once, whoever asks at the same time."""
+        latest, self._latest = self._latest, {}
+        found = [value for value, _ in latest.values()]
+        spans = [NonRecordingSpan(span) for _, span in latest.values()]
+        values = []
+        with suppress(IndexError):
+            for _ in range(len(self._waiting)):
+                values.append(self._waiting.popleft())  # noqa: PERF401 - keeps what it has when the deque runs empty
+        if not values:
+            return
+        if all(value in values for value in found):
+            for value in found:
+                values.remove(value)
+            values = found + values  # a batch's spans are those of its first values
+        else:
+            spans = []  # another thread has taken their values
+        batch = np.array(values, dtype=np.float64)
+        some = spans[-1] if spans else trace.INVALID_SPAN
+        self._histogram.record(_sdk.Batch(batch, spans), self._attributes, _sdk.only_span(some))
 
 
 class HttpMetrics:
-    """The instruments of one meter provider. ``record`` never waits for anything but, rarely, its own arithmetic."""
+    """The instruments of one meter provider, and every series of requests seen so far."""
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
@@ -72,7 +123,6 @@ class HttpMetrics:
         self.series: dict[tuple[Any, ...], Series] = {}
         """Those seen so far."""
         self._active: dict[tuple[str, str | None], set[int]] = {}
-        self._lock = threading.Lock()
 
     def active(self, method: str, scheme: str | None) -> set[int]:
         """Return the set that holds the id of every open request of a method and scheme."""
@@ -82,63 +132,59 @@ class HttpMetrics:
             return self._active.setdefault((method, scheme), set())
 
     def add(self, key: tuple[Any, ...], series: Series) -> Series:
-        """Remember a series; when there are too many, all start anew."""
+        """Remember a series, where there are not too many: those beyond are measured one request at a time."""
         if len(self.series) >= MAX_SERIES:
-            old, self.series = self.series, {}
-            for each in old.values():
-                self._fold(each)
+            return series
+        if self._batches:
+            series.values = (
+                Values(self._duration, series.measured, DURATION_BOUNDS),
+                Values(self._request_size, series.measured, SIZE_BOUNDS),
+                Values(self._response_size, series.measured, SIZE_BOUNDS),
+            )
         return self.series.setdefault(key, series)
 
-    def ended(self, series: Series) -> None:
-        """Take note that one more request of a series waits."""
-        if not self._batches:
-            for seconds, span, *sizes in series.taken(self._lock):
-                self._record_one(series, seconds, span, sizes)
-        # Importing numpy takes too long for the application's thread; a collection does it elsewhere.
-        elif len(series.waiting) >= MAX_WAITING and "numpy" in sys.modules:
-            self._fold(series)
+    def record(
+        self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
+    ) -> None:
+        """Take the measurements of one ended request; sizes are in bytes where they are known."""
+        if series.values is None:
+            self._record_one(series, span, seconds, request_size, response_size)
+            return
+        durations, request_sizes, response_sizes = series.values
+        durations.add(seconds, span)
+        if request_size is not None:
+            request_sizes.add(request_size, span)
+        if response_size is not None:
+            response_sizes.add(response_size, span)
 
-    def _record_one(self, series: Series, seconds: float, span: SpanContext, sizes: Sequence[int | None]) -> None:
+    def _record_one(
+        self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
+    ) -> None:
         context = _sdk.only_span(NonRecordingSpan(span))
         self._duration.record(seconds, series.measured, context)
-        for size, histogram in zip(sizes, (self._request_size, self._response_size), strict=True):
-            if size is not None:
-                histogram.record(size, series.measured, context)
+        if request_size is not None:
+            self._request_size.record(request_size, series.measured, context)
+        if response_size is not None:
+            self._response_size.record(response_size, series.measured, context)
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """Take to the histograms what waits, then tell how many requests are open."""
         with guard("integrations.http_metrics"):
             for series in list(self.series.values()):
-                self._fold(series)
+                for values in series.values or ():
+                    values.fold()
         for (method, scheme), ids in list(self._active.items()):
             known = {METHOD: method, SCHEME: scheme}
             yield Observation(len(ids), {key: value for key, value in known.items() if value})
 
-    def _fold(self, series: Series) -> None:
-        rows = series.taken(self._lock)
-        if not rows:
-            return
-        seconds, contexts, *sizes = zip(*rows, strict=True)
-        spans = [NonRecordingSpan(each) if each[3] & 1 else None for each in contexts]
-        _record_all(self._duration, series, list(seconds), spans)
-        for values, histogram in zip(sizes, (self._request_size, self._response_size), strict=True):
-            known = [(value, span) for value, span in zip(values, spans, strict=True) if value is not None]
-            if known:
-                _record_all(histogram, series, [value for value, _ in known], [span for _, span in known])
-
-
-def _record_all(
-    histogram: Histogram, series: Series, values: list[float], spans: list[NonRecordingSpan | None]
-) -> None:
-    some = next((span for span in spans if span is not None), trace.INVALID_SPAN)
-    batch = _sdk.Batch(np.array(values, dtype=np.float64), spans)
-    histogram.record(batch, series.measured, _sdk.only_span(some))
-
 
 _made: weakref.WeakKeyDictionary[MeterProvider, HttpMetrics] = weakref.WeakKeyDictionary()
+_making = threading.Lock()
 
 
 def of(provider: MeterProvider) -> HttpMetrics:
     """Return the instruments of a provider, always the same: a second set of callbacks would not be called."""
-    found = _made.get(provider)
-    return _made.setdefault(provider, HttpMetrics(provider)) if found is None else found
+    with _making:
+        if provider not in _made:
+            _made[provider] = HttpMetrics(provider)
+        return _made[provider]

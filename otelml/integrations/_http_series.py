@@ -5,21 +5,20 @@ A span of such a series is written as OTLP bytes from parts that are encoded onc
 
 from __future__ import annotations
 
-from collections import deque
 from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Any
-
-from opentelemetry.trace import SpanContext
 
 from otelml import context, encoding, semconv
 from otelml.encoding import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextlib import AbstractContextManager
+
+    from opentelemetry.trace import SpanContext
 
     from otelml.encoding import Home
+    from otelml.integrations._http_metrics import Values
 
 METHOD, SCHEME, ROUTE = "http.request.method", "url.scheme", "http.route"
 VERSION, STATUS = "network.protocol.version", "http.response.status_code"
@@ -31,14 +30,11 @@ _LOCAL, _REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
 _SERVER = b"\x30\x02"
 _FAILED, _UNSET = b"\x7a\x02\x18\x02", b"\x7a\x00"
 
-Waiting = tuple[float, SpanContext, int | None, int | None]
-"""Seconds, the span's context, and the sizes of request and response in bytes."""
-
 
 class Series:
     """Requests that differ in nothing but time and ids: what their spans and measurements have in common."""
 
-    __slots__ = ("_encoded", "at_end", "at_start", "failed", "measured", "method_name", "name", "waiting")
+    __slots__ = ("_encoded", "at_end", "at_start", "failed", "measured", "method_name", "name", "values")
 
     def __init__(self, method: str, at_start: Mapping[str, Any], status: int | None) -> None:
         self.method_name = method
@@ -51,13 +47,8 @@ class Series:
             self.at_end[semconv.ERROR_TYPE] = str(status)
         both = {**self.at_start, **self.at_end}
         self.measured = {key: value for key, value in both.items() if key in _OF_DURATION}
-        self.waiting: deque[Waiting] = deque()
+        self.values: tuple[Values, Values, Values] | None = None
         self._encoded: tuple[bytes, bytes] | tuple[()] | None = None
-
-    def taken(self, lock: AbstractContextManager[object]) -> list[Waiting]:
-        """Return what waits, each once, whoever asks at the same time."""
-        with lock:
-            return [self.waiting.popleft() for _ in range(len(self.waiting))]
 
     @property
     def encoded(self) -> tuple[bytes, bytes] | None:
@@ -76,40 +67,38 @@ class Series:
 
 
 class Pending(Encoded):
-    """An ended span of a series that is written as OTLP bytes when it is exported."""
+    """An ended span of a series that is written as OTLP bytes when it is exported.
 
-    __slots__ = ("_context", "_ended", "_parent", "_request_id", "_series", "_started")
+    Until then it holds texts and numbers of its own, nothing that the garbage collector has to look at.
+    """
 
-    def __init__(  # noqa: PLR0917 - one for every request
-        self,
-        home: Home,
-        series: Series,
-        context: SpanContext,
-        parent: SpanContext | None,
-        started: int,
-        ended: int,
-        request_id: str,
+    __slots__ = ("_flags", "_ids", "_request_id", "_series", "_times")
+
+    def __init__(
+        self, home: Home, series: Series, ids: tuple[SpanContext, SpanContext | None], times: bytes, request_id: str
     ) -> None:
-        self.home = home
-        self._series, self._context, self._parent = series, context, parent
-        self._started, self._ended, self._request_id = started, ended, request_id
+        (trace_id, span_id, *_), parent = ids
+        if parent is None:
+            self._ids = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id)
+            self._flags = _LOCAL
+        else:
+            above = parent[1]
+            self._ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
+            self._flags = _REMOTE if parent[2] else _LOCAL
+        self.home, self._series, self._times, self._request_id = home, series, times, request_id
 
     @property
     def data(self) -> bytes:  # type: ignore[override] # what the base keeps is made here
         """The span as a message of a batch."""
-        trace_id, span_id, *_ = self._context
-        parent = self._parent
-        if parent is None:
-            ids, flags = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id), _LOCAL
-        else:
-            above = parent[1]
-            ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
-            flags = _REMOTE if parent[2] else _LOCAL
         request_id = self._request_id
-        times = _TIMES(b"\x39", self._started, b"\x41", self._ended)
         head, tail = self._series.encoded or (b"", b"")
         own = _request_id_head(len(request_id)) + request_id.encode()
-        return _sized(b"\x12", b"".join((ids, head, times, tail, own, flags)))
+        return _sized(b"\x12", b"".join((self._ids, head, self._times, tail, own, self._flags)))
+
+
+def packed(started: int, ended: int) -> bytes:
+    """Return a span's start and end, in ns since the epoch, as OTLP."""
+    return _TIMES(b"\x39", started, b"\x41", ended)
 
 
 @lru_cache(context.MAX_LENGTH)

@@ -20,7 +20,7 @@ from otelml import _sdk, semconv
 from otelml.encoding import Home
 from otelml.export import SpanQueueProcessor
 from otelml.integrations import _private_spans
-from otelml.integrations._http_series import Pending
+from otelml.integrations._http_series import Pending, packed
 from otelml.spans import LiveSpan
 
 if TYPE_CHECKING:
@@ -115,7 +115,8 @@ class DirectServerSpans:
             return
         if tracer.resource is not self._home.resource:  # it is another one in a forked child
             self._home = Home(tracer.resource, _sdk.scope_of(tracer))
-        queue.put(Pending(self._home, series, span.context, span.parent, span.start_ns, span.end_ns, request_id))
+        times = packed(span.start_ns, span.end_ns)
+        queue.put(Pending(self._home, series, (span.context, span.parent), times, request_id))
 
     def _readable(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> ReadableSpan:
         tracer, limits = self.tracer, _sdk.limits_of(self.tracer)

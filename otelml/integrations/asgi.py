@@ -296,8 +296,7 @@ class Request:
                 return
             active.discard(id(self))
             own = self._span.get_span_context()
-            series.waiting.append((took * NANO, own, self._request_size, self._response_size))
-            self._requests.metrics.ended(series)
+            self._requests.metrics.record(series, own, took * NANO, self._request_size, self._response_size)
 
     def export(self) -> None:
         """Export the span, once; before background tasks, whose own spans come later."""

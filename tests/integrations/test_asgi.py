@@ -520,7 +520,7 @@ def test_switched_on_again_the_same_instruments_count(otlp):
 
 
 def test_series_are_bounded(otlp, monkeypatch):
-    """Methods and statuses nobody foresaw make no more series than there may be, and no count is lost."""
+    """No more series are kept than there may be, and no count is lost: those beyond are measured one by one."""
     monkeypatch.setattr(_http_metrics, "MAX_SERIES", 5)
     one, app = Way(otlp, ENCODED), make_app()
     with one.observing(app):
