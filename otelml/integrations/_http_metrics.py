@@ -53,27 +53,31 @@ class Values:
     Numbers alone wait: nothing that the garbage collector would have to look at again and again.
     """
 
-    __slots__ = ("_attributes", "_bounds", "_histogram", "_latest", "_waiting")
+    __slots__ = ("_attributes", "_bounds", "_histogram", "_latest", "_spans", "_waiting")
 
     def __init__(self, histogram: Histogram, attributes: Mapping[str, Any], bounds: Sequence[float]) -> None:
         self._histogram, self._attributes, self._bounds = histogram, attributes, bounds
         self._waiting: deque[float] = deque()
-        self._latest: dict[int, tuple[float, SpanContext]] = {}
+        # Of each bucket the last value that has a sampled span, and that span.
+        self._latest = [0.0] * (len(bounds) + 1)
+        self._spans: list[SpanContext | None] = [None] * (len(bounds) + 1)
 
     def add(self, value: float, span: SpanContext) -> None:
         """Take one value; a sampled span becomes the exemplar of its bucket."""
         waiting = self._waiting
         waiting.append(value)
         if span[3] & 1:
-            self._latest[bisect_left(self._bounds, value)] = value, span
+            bucket = bisect_left(self._bounds, value)
+            self._latest[bucket] = value
+            self._spans[bucket] = span
         if len(waiting) >= MAX_WAITING and ("numpy" in sys.modules or len(waiting) >= MOST_WAITING):
             self.fold()
 
     def fold(self) -> None:
         """Record all that waits; each value once, whoever asks at the same time."""
-        latest, self._latest = self._latest, {}
-        found = [value for value, _ in latest.values()]
-        spans = [NonRecordingSpan(span) for _, span in latest.values()]
+        contexts, self._spans = self._spans, [None] * len(self._spans)
+        found = [value for value, span in zip(self._latest, contexts, strict=True) if span is not None]
+        spans = [NonRecordingSpan(span) for span in contexts if span is not None]
         values = []
         with suppress(IndexError):
             for _ in range(len(self._waiting)):

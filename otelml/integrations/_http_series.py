@@ -34,7 +34,7 @@ _FAILED, _UNSET = b"\x7a\x02\x18\x02", b"\x7a\x00"
 class Series:
     """Requests that differ in nothing but time and ids: what their spans and measurements have in common."""
 
-    __slots__ = ("_encoded", "at_end", "at_start", "failed", "measured", "method_name", "name", "values")
+    __slots__ = ("at_end", "at_start", "encoded", "failed", "measured", "method_name", "name", "values")
 
     def __init__(self, method: str, at_start: Mapping[str, Any], status: int | None) -> None:
         self.method_name = method
@@ -48,21 +48,15 @@ class Series:
         both = {**self.at_start, **self.at_end}
         self.measured = {key: value for key, value in both.items() if key in _OF_DURATION}
         self.values: tuple[Values, Values, Values] | None = None
-        self._encoded: tuple[bytes, bytes] | tuple[()] | None = None
+        self.encoded = self._encode()
+        """A span's name with its kind, and its attributes with its status, as OTLP; None for the SDK's way."""
 
-    @property
-    def encoded(self) -> tuple[bytes, bytes] | None:
-        """Return a span's name with its kind, and its attributes with its status, as OTLP; None for the SDK's way."""
-        if self._encoded is None:
-            self._encoded = self._encode()
-        return self._encoded or None
-
-    def _encode(self) -> tuple[bytes, bytes] | tuple[()]:
+    def _encode(self) -> tuple[bytes, bytes] | None:
         try:
             pairs = encoding.pairs({**self.at_start, **self.at_end})
             name = _sized(b"\x2a", self.name.encode())
         except (encoding.Unusual, UnicodeEncodeError):
-            return ()
+            return None
         return name + _SERVER, b"".join(b"\x4a" + pair for pair in pairs) + (_FAILED if self.failed else _UNSET)
 
 

@@ -110,7 +110,15 @@ class DirectServerSpans:
     def finish(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> None:
         """Export an ended, sampled span."""
         queue, tracer = self._queue, self.tracer
-        if queue is None or kind is not SpanKind.SERVER or not _is_plain(span, series):
+        state = span.context[4]
+        plain = (  # the application has added nothing, and the series can be encoded
+            span.name is series.method_name
+            and not (span.attributes or span.events or span.links or span.status)
+            and (state is _NO_STATE or not state)
+            and kind is SpanKind.SERVER
+            and series.encoded
+        )
+        if queue is None or not plain:
             _sdk.end_span(tracer, self._readable(span, series, request_id, kind))
             return
         if tracer.resource is not self._home.resource:  # it is another one in a forked child
@@ -137,18 +145,6 @@ class DirectServerSpans:
             end_time=span.end_ns,
             instrumentation_scope=_sdk.scope_of(tracer),
         )
-
-
-def _is_plain(span: ServerSpan, series: Series) -> bool:
-    """Return whether the application has added nothing to a span, and it can be encoded."""
-    state = span.context[4]
-    return (
-        span.name is series.method_name
-        and not (span.attributes or span.events or span.links)
-        and span.status is None
-        and (state is _NO_STATE or not state)
-        and series.encoded is not None
-    )
 
 
 def _events(events: Sequence[Event] | None, limits: Any) -> Sequence[Event]:

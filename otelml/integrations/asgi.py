@@ -156,9 +156,12 @@ class Requests:
 class Request:
     """One request from its start to the end of the application's call, its background tasks included."""
 
-    __slots__ = ("_active", "_app", "_cell", "_direct", "_end", "_exported", "_handling", "_kind", "_method", "_path",
-                 "_request_size", "_requests", "_response_size", "_root_path", "_scheme", "_scope", "_send", "_series",
-                 "_span", "_start", "_status", "_synthetic", "_tokens", "_wall", "id")  # fmt: skip
+    __slots__ = (
+        *("_active", "_app", "_beside", "_cell", "_direct", "_end", "_exported"),
+        *("_handling", "_kind", "_method", "_path", "_request_size", "_requests", "_response_size"),
+        *("_root_path", "_scheme", "_scope", "_send", "_series", "_span", "_start"),
+        *("_status", "_synthetic", "_token", "_wall", "id"),
+    )
 
     def __init__(  # noqa: PLR0917 - one for every request
         self,
@@ -201,7 +204,7 @@ class Request:
         if self._scope["type"] == "http":
             active = self._active = self._requests.metrics.active(self._method, self._scheme)
             active.add(id(self))
-        self._tokens = (_sdk.attach(own), context.BESIDE.set(self.id))
+        self._token, self._beside = _sdk.attach(own), context.BESIDE.set(self.id)
 
     def _traced(self, current: Context) -> trace.Span:
         """Return a span of the tracer's own, which has its name and attributes from the start."""
@@ -285,9 +288,9 @@ class Request:
         with _FINISH:
             self._cell.clear()
             self._handling = None
-            _sdk.detach(self._tokens[0])
+            _sdk.detach(self._token)
             try:  # noqa: SIM105 - contextlib.suppress costs more
-                context.BESIDE.reset(self._tokens[1])
+                context.BESIDE.reset(self._beside)
             except ValueError:
                 pass  # closed from somewhere else, as a coroutine is that nobody waits for
             self.export()
