@@ -39,8 +39,8 @@ except ImportError:  # pragma: no cover - a later SDK; the canary test reports i
 class Origins(Protocol):
     """Where each of many measurements was made."""
 
-    def span(self, i: int) -> trace.Span:
-        """Return the span of measurement i."""
+    def span(self, i: int) -> trace.Span | None:
+        """Return the span of measurement i; None where it has no sampled one."""
 
 
 class Batch(float):
@@ -75,8 +75,8 @@ class Batch(float):
             return []
         last = np.full(len(bounds) + 1, -1)
         last[self.buckets(bounds)] = np.arange(self.values.size)  # of several, the last one stays
-        found = last[last >= 0].tolist()
-        return [(float(self.values[i]), only_span(self.origins.span(i))) for i in found]
+        found = [(float(self.values[i]), self.origins.span(i)) for i in last[last >= 0].tolist()]
+        return [(value, only_span(span)) for value, span in found if span is not None]
 
 
 class _BatchAggregation(_ExplicitBucketHistogramAggregation):

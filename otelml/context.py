@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 HEADER = "X-Request-ID"
 MAX_LENGTH = 128
 
-_KEY = otel_context.create_key("otelml-request-id")
+KEY = otel_context.create_key("otelml-request-id")
 _VALID = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{MAX_LENGTH}}}")
 # Extracting remote trace context, as every server instrumentation does, starts an empty OpenTelemetry context: the id
 # set around it would be lost inside.
-_beside: ContextVar[str | None] = ContextVar("otelml-request-id", default=None)
+BESIDE: ContextVar[str | None] = ContextVar("otelml-request-id", default=None)
 _prediction_lookup: Callable[[], str | None] | None = None
 
 
@@ -55,8 +55,8 @@ def request_id() -> str | None:
 
 def request_id_in(current: Context) -> str | None:
     """Return the id of the request being served in the OpenTelemetry context that is current."""
-    value = current.get(_KEY)
-    return value if type(value) is str else _beside.get()
+    value = current.get(KEY)
+    return value if type(value) is str else BESIDE.get()
 
 
 class with_request_id:  # noqa: N801 - reads as a statement: with with_request_id(...)
@@ -71,13 +71,13 @@ class with_request_id:  # noqa: N801 - reads as a statement: with with_request_i
         self.value = accept(value)
 
     def __enter__(self) -> str:
-        self._beside = _beside.set(self.value)
-        self._token = otel_context.attach(otel_context.set_value(_KEY, self.value))
+        self._beside = BESIDE.set(self.value)
+        self._token = otel_context.attach(otel_context.set_value(KEY, self.value))
         return self.value
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         otel_context.detach(self._token)
-        _beside.reset(self._beside)
+        BESIDE.reset(self._beside)
 
 
 def prediction_id() -> str | None:

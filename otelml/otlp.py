@@ -70,7 +70,7 @@ class MixedExporter:
         homes: dict[Home, list[bytes]] = {}
         others = []
         for item in batch:
-            if type(item) is Encoded:
+            if isinstance(item, Encoded):
                 homes.setdefault(item.home, []).append(item.data)
             else:
                 others.append(item)

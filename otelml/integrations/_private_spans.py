@@ -43,6 +43,7 @@ REFUSED = frozenset(
 )
 _ADDRESSES = ("url.full", "http.url")
 _ROUTE = "http.route"
+_ESCAPED = "exception.escaped"
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _Attributes = Mapping[str, AttributeValue] | None
 
@@ -84,9 +85,9 @@ class PrivateTracer(Tracer):
         set_status_on_exception: bool = True,
     ) -> Span:
         """Start a span without the refused attributes."""
-        kept = _kept_at_start(attributes)
+        allowed = _kept_at_start(attributes)
         span = self._tracer.start_span(
-            name, context, kind, kept, links, start_time, record_exception, set_status_on_exception
+            name, context, kind, allowed, links, start_time, record_exception, set_status_on_exception
         )
         if span.is_recording():
             with guard("integrations.private_spans"):
@@ -139,21 +140,35 @@ def private_url(url: str) -> str:
 
 
 def _kept_at_start(attributes: _Attributes) -> dict[str, AttributeValue]:
-    kept = _kept(attributes or {})
+    found = kept(attributes or {})
     if attributes and "url.path" in attributes and _ROUTE in attributes:
-        kept["url.path"] = attributes[_ROUTE]
+        found["url.path"] = attributes[_ROUTE]
     request_id = context.request_id()
     if request_id is not None:
-        kept[semconv.REQUEST_ID] = request_id
-    return kept
+        found[semconv.REQUEST_ID] = request_id
+    return found
 
 
-def _kept(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
-    kept = {key: value for key, value in attributes.items() if key not in REFUSED}
+def kept(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """Return the attributes that a span may have: none of the refused ones, addresses without path."""
+    found = {key: value for key, value in attributes.items() if key not in REFUSED}
     for key in _ADDRESSES:
-        if key in kept:
-            kept[key] = private_url(str(kept[key]))
-    return kept
+        if key in found:
+            found[key] = private_url(str(found[key]))
+    return found
+
+
+def private_status(status: Status | StatusCode, description: str | None) -> tuple[StatusCode, str | None]:
+    """Return a status and its description without raw values."""
+    code = status if isinstance(status, StatusCode) else status.status_code
+    text = description if isinstance(status, StatusCode) else status.description
+    return code, _scrub.scrub(text) if text and code is StatusCode.ERROR else None
+
+
+def exception_event(error: BaseException, attributes: _Attributes, *, escaped: bool) -> dict[str, AttributeValue]:
+    """Return the attributes of the event ``exception``, as the SDK has them, without raw values."""
+    own = {semconv.EXCEPTION_TYPE: _scrub.type_name(error), _ESCAPED: str(escaped)}
+    return {**own, **(attributes or {}), **_described(error)}
 
 
 @lru_cache(maxsize=16)
@@ -178,9 +193,9 @@ def _private(kind: type[Any]) -> type[Any]:
                 super().set_attribute(key, value)
 
         def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-            kept = _kept(attributes)
-            if kept:
-                super().set_attributes(kept)
+            allowed = kept(attributes)
+            if allowed:
+                super().set_attributes(allowed)
 
         def record_exception(
             self,
@@ -192,9 +207,7 @@ def _private(kind: type[Any]) -> type[Any]:
             super().record_exception(exception, {**(attributes or {}), **_described(exception)}, timestamp, escaped)
 
         def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-            code = status if isinstance(status, StatusCode) else status.status_code
-            text = description if isinstance(status, StatusCode) else status.description
-            super().set_status(code, _scrub.scrub(text) if text and code is StatusCode.ERROR else None)
+            super().set_status(*private_status(status, description))
 
     return PrivateSpan
 

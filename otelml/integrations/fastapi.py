@@ -1,11 +1,12 @@
 """FastAPI: a server span and HTTP metrics per request, and the request id in and out.
 
-The spans are upstream's (``opentelemetry-instrumentation-fastapi``), without its send and receive spans, without health
-and metrics paths, and without query, raw path, user agent and client address. ``X-Request-ID`` is taken from the
-request when it is valid, made otherwise, put into the context, and sent back with the response.
+Requests are observed by ``otelml.integrations.asgi``, except of applications that somebody has instrumented with
+upstream's ``opentelemetry-instrumentation-fastapi``: those keep upstream's spans, made private. FastAPI's own
+telemetry is switched off for what is observed here. Health and metrics paths are left out. ``X-Request-ID`` is taken
+from the request when it is valid, made otherwise, put into the context, and sent back with the response.
 
-FastAPI is never imported from here: an application that was made before is instrumented at its next request, one
-that is made later at its first.
+FastAPI is never imported from here: an application that was made before is observed from its next request on, one
+that is made later from its first.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import inspect
 import logging
 import os
 import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -21,25 +23,34 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped
 
 from otelml import context
-from otelml._guard import guard
+from otelml._guard import attempt, guard
 from otelml.config import EXCLUDED_URLS
+from otelml.integrations import asgi
 from otelml.integrations._private_spans import PrivateTracerProvider, stable_http_names
+from otelml.integrations.asgi import HEADER, PLAIN_PATH, Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+    from collections.abc import Awaitable, Callable, Collection, MutableMapping
 
     Message = MutableMapping[str, Any]
     Send = Callable[[Message], Awaitable[None]]
 
 logger = logging.getLogger("otelml")
 
-_PLAIN_PATH = re.compile(r"/[\w./-]*")
 _EXCLUDED_VARIABLES = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
 _MARK = "otelml.request_id"
-_HEADER = context.HEADER.lower().encode()
 _STARTS = ("http.response.start", "websocket.accept")
 _INSTRUMENTED = "_is_instrumented_by_opentelemetry"  # where upstream notes that an application is instrumented
 _LEFT_BY_UPSTREAM = (_INSTRUMENTED, "build_middleware_stack")
+_TRACED_BY_UPSTREAM = "_otel_original_call"  # where upstream keeps what it wrapped
+_UPSTREAM = "opentelemetry.instrumentation.fastapi"
+_NATIVE = "fastapi.telemetry"
+"""FastAPI's own telemetry leaves alone what has this in its scope: there would be two spans, one with raw values."""
+_ONLY_UPSTREAM = (
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+    "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",
+    "OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS",
+)
 
 
 class OtelmlFastAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # untyped
@@ -69,6 +80,7 @@ class OtelmlFastAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # unty
 
     def _instrument(self, **kwargs: Any) -> None:
         patch = self._patch = _Patch(**kwargs)
+        wrapt.register_post_import_hook(patch.stand_in, _UPSTREAM)
         wrapt.register_post_import_hook(patch.apply, "fastapi")
 
     def _uninstrument(self, **_: Any) -> None:
@@ -90,46 +102,56 @@ class _Patch:
         **_: Any,
     ) -> None:
         self.on_shutdown = on_shutdown
-        patterns = EXCLUDED_URLS if excluded_urls is None else excluded_urls
+        patterns = (*(EXCLUDED_URLS if excluded_urls is None else excluded_urls), *_excluded_by_environment())
         self.defaults: dict[str, Any] = {
-            "excluded_urls": ",".join((*map(_pattern, patterns), *_excluded_by_environment())),
+            "excluded_urls": ",".join(map(_pattern, patterns)),
             "exclude_spans": ["send", "receive"],
             "tracer_provider": PrivateTracerProvider(tracer_provider),
             "meter_provider": meter_provider,
         }
+        self.requests = Requests(patterns, tracer_provider, meter_provider)
+        self.by_upstream = _only_upstream_can()
         self.active = True
         self.apps: WeakSet[Any] = WeakSet()
         self.upstream: Any = None
         self.instrument_app: Any = None
-        self.asgi_call: Any = None
-        self.patched_call: Any = None
+        self.undoing: list[Callable[[], None]] = []
 
     def apply(self, fastapi: Any) -> None:
-        """Wrap ``FastAPI.__call__`` and upstream's ``instrument_app``; called when fastapi is imported."""
+        """Wrap ``FastAPI.__call__`` and background tasks; called when fastapi is imported."""
         if not self.active:
             return
-        try:
-            from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - imports fastapi
-        except ImportError as error:
-            logger.debug("otelml: FastAPI is not instrumented: %s", error)
+        with guard("integrations.fastapi"):
+            from starlette.background import BackgroundTask  # noqa: PLC0415 - FastAPI has imported it
+
+            self.replace(_base(fastapi.FastAPI), "__call__", self.wrapped)
+            self.replace(BackgroundTask, "__call__", self.traced)
+            if self.by_upstream:
+                attempt(import_module, _UPSTREAM)
+
+    def stand_in(self, module: Any) -> None:
+        """Take the place of upstream's ``instrument_app``; called when its module is imported."""
+        if not self.active:
             return
         with guard("integrations.fastapi"):
-            self.upstream = FastAPIInstrumentor
-            self.instrument_app = FastAPIInstrumentor.instrument_app
+            self.upstream = module.FastAPIInstrumentor
+            self.instrument_app = self.upstream.instrument_app
             self.signature = inspect.signature(self.instrument_app)
-            FastAPIInstrumentor.instrument_app = staticmethod(self.instrument_app_privately)  # type: ignore[method-assign]
-            base = _base(fastapi.FastAPI)
-            self.base, self.asgi_call = base, base.__call__
-            self.patched_call = base.__call__ = self.wrapped(base.__call__)
+            self.upstream.instrument_app = staticmethod(self.instrument_app_privately)
+            self.undoing.append(lambda: setattr(self.upstream, "instrument_app", staticmethod(self.instrument_app)))
+
+    def replace(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+        """Put a wrapper in the place of a method, to be taken out again where it is still there."""
+        original = getattr(owner, name)
+        wrapper = wrap(original)
+        setattr(owner, name, wrapper)
+        self.undoing.append(lambda: setattr(owner, name, original) if owner.__dict__.get(name) is wrapper else None)
 
     def undo(self) -> None:
         """Put everything back, running applications included."""
         self.active = False
-        if self.upstream is None:
-            return
-        if self.base.__dict__.get("__call__") is self.patched_call:
-            self.base.__call__ = self.asgi_call
-        self.upstream.instrument_app = staticmethod(self.instrument_app)
+        while self.undoing:
+            self.undoing.pop()()
         for app in list(self.apps):
             with guard("integrations.fastapi"):
                 self.restore(app)
@@ -150,13 +172,17 @@ class _Patch:
             wishes["tracer_provider"] = PrivateTracerProvider(provider)
         self.instrument_app(app, **(self.defaults | wishes))
         self.apps.add(app)
+        app.middleware_stack = None  # one that was built before is built anew
 
-    def ensure(self, app: Any) -> None:
-        """Instrument ``app`` unless it is; a stack that was built before is dropped, to be built anew."""
+    def of_upstream(self, app: Any) -> bool:
+        """Return whether upstream observes the application; it is made to where only it can do what is asked for."""
         if getattr(app, _INSTRUMENTED, False):
-            return
-        self.instrument_app_privately(app)
-        app.middleware_stack = None
+            return True
+        if not self.by_upstream or self.upstream is None:
+            return False
+        with guard("integrations.fastapi"):
+            self.instrument_app_privately(app)
+        return True
 
     def ending(self, send: Send) -> Send:
         """Return ``send`` that calls ``on_shutdown`` before the server learns that the application has ended."""
@@ -170,30 +196,62 @@ class _Patch:
         return send_and_end
 
     def wrapped(self, call: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-        """Return ``FastAPI.__call__`` with the request id around it."""
+        """Return ``FastAPI.__call__`` that observes requests."""
 
         async def __call__(app: Any, scope: Message, receive: Any, send: Send) -> None:  # noqa: N807 - stands for it
             if not self.active or _MARK in scope:  # an application mounted in another one
                 return await call(app, scope, receive, send)
-            with guard("integrations.fastapi"):
-                self.ensure(app)
             if scope["type"] == "lifespan":
+                self.of_upstream(app)  # before its middleware is built
                 return await call(app, scope, receive, self.ending(send))
             if scope["type"] not in ("http", "websocket"):
                 return await call(app, scope, receive, send)
-            with context.with_request_id(_incoming(scope)) as request_id:
-                scope[_MARK] = request_id
-                return await call(app, scope, receive, _echoing(send, request_id.encode()))
+            request = None if self.of_upstream(app) else self.requests.begin(app, scope, send)
+            scope[_NATIVE] = None
+            if request is None:
+                with context.with_request_id(_incoming(scope)) as request_id:
+                    scope[_MARK] = request_id
+                    return await call(app, scope, receive, _echoing(send, request_id.encode()))
+            scope[_MARK] = request.id
+            try:
+                return await call(app, scope, receive, request.send)
+            except BaseException as error:
+                request.failed(error)
+                raise
+            finally:
+                request.finish()
+
+        return __call__
+
+    def traced(self, call: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+        """Return ``BackgroundTask.__call__`` with a span of its own below that of an observed request."""
+
+        async def __call__(task: Any) -> None:  # noqa: N807 - stands for it
+            request = asgi.current() if self.active and not hasattr(type(task), _TRACED_BY_UPSTREAM) else None
+            if request is None:
+                return await call(task)
+            with guard("integrations.fastapi"):
+                request.export()
+            name = getattr(task.func, "__name__", type(task.func).__name__)
+            with self.requests.private_tracer.start_as_current_span(f"BackgroundTask {name}"):
+                return await call(task)
 
         return __call__
 
 
 def _pattern(path: str) -> str:
-    return f"{re.escape(path)}/?$" if _PLAIN_PATH.fullmatch(path) else path
+    return f"{re.escape(path)}/?$" if PLAIN_PATH.fullmatch(path) else path
 
 
-def _excluded_by_environment() -> Iterator[str]:
-    yield from (os.environ[name] for name in _EXCLUDED_VARIABLES if os.environ.get(name))
+def _excluded_by_environment() -> list[str]:
+    given = ",".join(os.environ.get(name, "") for name in _EXCLUDED_VARIABLES)
+    return [pattern.strip() for pattern in given.split(",") if pattern.strip()]
+
+
+def _only_upstream_can() -> bool:
+    """Return whether the environment asks for what only upstream's instrumentation does."""
+    names = os.environ.get("OTEL_SEMCONV_STABILITY_OPT_IN", "http").replace(" ", "").split(",")
+    return "http" not in names or "http/dup" in names or any(map(os.environ.get, _ONLY_UPSTREAM))
 
 
 def _base(fastapi_class: type[Any]) -> type[Any]:
@@ -202,7 +260,7 @@ def _base(fastapi_class: type[Any]) -> type[Any]:
 
 
 def _incoming(scope: Message) -> bytes | None:
-    return next((value for key, value in scope.get("headers") or () if key.lower() == _HEADER), None)
+    return next((value for key, value in scope.get("headers") or () if key.lower() == HEADER), None)
 
 
 def _echoing(send: Send, request_id: bytes) -> Send:
@@ -211,8 +269,8 @@ def _echoing(send: Send, request_id: bytes) -> Send:
     async def echo(message: Message) -> None:
         if message["type"] in _STARTS:
             headers = list(message.get("headers") or ())
-            if all(key.lower() != _HEADER for key, _ in headers):
-                message = {**message, "headers": [*headers, (_HEADER, request_id)]}
+            if all(key.lower() != HEADER for key, _ in headers):
+                message = {**message, "headers": [*headers, (HEADER, request_id)]}
         await send(message)
 
     return echo

@@ -1,0 +1,1 @@
+"""The applications that ``serving.py`` serves, and the ways they are observed."""

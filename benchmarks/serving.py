@@ -1,0 +1,259 @@
+"""What observing a served model costs: ``python benchmarks/serving.py`` loads FastAPI applications with wrk.
+
+Each way to observe runs in a server process of its own, in rounds (A B C, C B A, ...), under eight connections that ask
+as fast as they are answered, and exports to a real OTLP receiver. A round in which a span or measurement is missing,
+or one too many, ends the run with exit 1. Ratios are to the unobserved application in the same round. Where there are
+two cores or more the server has one to itself; wrk and the receiver share another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+from tables import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+HERE = Path(__file__).parent
+SERVING = HERE / "_serving"
+BARE = "bare"
+TITLES = {
+    BARE: "not observed",
+    "otelml": "otelml",
+    "upstream": "OpenTelemetry's instrumentation + SDK",
+    "by-hand": "the same, quiet, predictions by hand",
+    "native": "FastAPI's own telemetry + SDK",
+}
+APPS = ("plain", "predict", "predict-async")
+COLUMNS = (40, 12, 8, 10, 8, 10, 8, 12)
+INSTALL = "wrk is not installed: apt-get install wrk (Debian, Ubuntu), or brew install wrk (macOS)"
+
+
+@dataclass
+class Served:
+    """One application observed one way, and the figures of its rounds."""
+
+    way: str
+    app: str
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+
+    def median(self, what: str) -> float:
+        """Return the median over all rounds."""
+        return float(statistics.median(each[what] for each in self.rounds))
+
+
+# Running --------------------------------------------------------------------------------------------------------
+
+
+def cores() -> tuple[str, set[int] | None]:
+    """Return the core for the server and those for everybody else; any where there is only one."""
+    if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) == 1:
+        return "any", None
+    first, *others = sorted(os.sched_getaffinity(0))
+    return str(first), set(others)
+
+
+@contextmanager
+def receiver() -> Iterator[str]:
+    """Start the counting receiver, whose work must not hold up wrk's beside it; give its base URL."""
+    nice = ["nice", "-n", "19"] if shutil.which("nice") else []
+    command = [*nice, sys.executable, str(HERE / "receiver.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the receiver has no pipes")
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
+
+
+@contextmanager
+def server(served: Served, endpoint: str, core: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the server process; its environment names the receiver."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    env = own | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+        "OTEL_SERVICE_NAME": f"{served.way}-{served.app}",
+        "OTEL_BSP_MAX_QUEUE_SIZE": "400000",
+        "OTEL_BLRP_MAX_QUEUE_SIZE": "400000",
+        "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+        "OTELML_HOST": "false",
+    }
+    command = [sys.executable, str(SERVING / "server.py"), served.way, served.app, core]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def asked(process: subprocess.Popen[str], question: str = "") -> dict[str, Any]:
+    """Ask the server, or wait for what it says by itself."""
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("the server has no pipes")
+    if question:
+        process.stdin.write(question + "\n")
+        process.stdin.flush()
+    answer = process.stdout.readline()
+    if not answer:
+        raise RuntimeError(f"the server ended: {process.wait()}")
+    found: dict[str, Any] = json.loads(answer)
+    return found
+
+
+def load(port: int, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
+    """Load the server; return what wrk measured, times in µs."""
+    command = ["wrk", "-t", "1", "-c", str(options.connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "30s"]
+    command += ["-s", str(SERVING / "report.lua"), f"http://127.0.0.1:{port}/predict"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(served: Served, base: str, run: str, options: argparse.Namespace) -> list[str]:
+    """Run one round; return what did not arrive as it should."""
+    with server(served, f"{base}/{run}", options.core) as process:
+        port = asked(process)["port"]
+        warm = load(port, options.warm_up, options)
+        before = asked(process, "cpu")["cpu"]
+        found = load(port, options.seconds, options)
+        found["cpu"] = (asked(process, "cpu")["cpu"] - before) / found["requests"] / 1e3
+        found["end"] = asked(process, "stop")
+    found["rate"] = found["requests"] / found["seconds"]
+    found["answered"] = warm["requests"] + found["requests"]
+    found["errors"] += warm["errors"]
+    with urlopen(f"{base}/{run}") as answer:  # noqa: S310 - our own receiver on loopback
+        found["received"] = json.load(answer)
+    served.rounds.append(found)
+    return [f"{TITLES[served.way]}, {served.app}: {fault}" for fault in faults(found, options.connections)]
+
+
+def faults(found: Mapping[str, Any], connections: int) -> list[str]:
+    """Return every difference between requests answered, requests handled, and telemetry that arrived."""
+    end, received = found["end"], found["received"]
+    handled, told = end["handled"], []
+    # wrk leaves when its time is over, with one request of each connection on the way.
+    if not 0 <= handled - found["answered"] <= 2 * connections:
+        told.append(f"{found['answered']} requests answered, {handled} handled")
+    for kind, arrived in (("spans", received["names"]), ("points", received["points"])):
+        for name, each in end[kind].items():
+            if arrived.get(name, 0) != each * handled:
+                told.append(f"{name}: {arrived.get(name, 0):.0f} arrived, {each * handled} expected")
+    other = {"span ids twice": received["duplicates"], "wrk saw errors": found["errors"]}
+    other["dropped"] = int(received["points"].get("otelml.dropped", 0))
+    told += [f"{what}: {number}" for what, number in other.items() if number]
+    return told if end["flushed"] else [*told, "not everything could be exported"]
+
+
+def rounds(chosen: list[Served], options: argparse.Namespace) -> list[str]:
+    """Run all rounds, ways interleaved and every second time backwards; return everything that did not arrive."""
+    found: list[str] = []
+    with receiver() as base:
+        for number in range(options.rounds):
+            for served in chosen if number % 2 == 0 else reversed(chosen):
+                print(f"round {number + 1} of {options.rounds}: {TITLES[served.way]}, {served.app}", file=sys.stderr)
+                found += measure(served, base, f"{served.way}-{served.app}-{number}", options)
+    return found
+
+
+# Telling --------------------------------------------------------------------------------------------------------
+
+
+def row(served: Served, bare: Served) -> dict[str, Any]:
+    """Return the figures of one line: medians, and medians of each round's ratio to the unobserved application."""
+    found: dict[str, Any] = {"way": TITLES[served.way], "app": served.app}
+    for what in ("rate", "p50", "p99", "cpu"):
+        found[what] = served.median(what)
+        pairs = zip(served.rounds, bare.rounds, strict=True)
+        found[f"{what}_ratio"] = float(statistics.median(own[what] / other[what] for own, other in pairs))
+    found["cpu_more"] = float(
+        statistics.median(own["cpu"] - other["cpu"] for own, other in zip(served.rounds, bare.rounds, strict=True))
+    )
+    return found
+
+
+def line(*cells: str) -> str:
+    """Return one line of the table."""
+    first, *others = (f"{cell:>{width}}" for cell, width in zip(cells, COLUMNS, strict=True))
+    return cells[0].ljust(len(first)) + "".join(others)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return the tables people read, one an application."""
+    lines = []
+    for app in dict.fromkeys(r["app"] for r in rows):
+        lines += ["", line(app, "requests/s", "ratio", "p50 ms", "ratio", "p99 ms", "ratio", "CPU µs more")]
+        for r in (r for r in rows if r["app"] == app):
+            cells = [f"{r['rate']:.0f}", f"{r['rate_ratio']:.3f}", f"{r['p50'] / 1e3:.2f}", f"{r['p50_ratio']:.2f}"]
+            cells += [f"{r['p99'] / 1e3:.2f}", f"{r['p99_ratio']:.2f}", f"{r['cpu_more']:.0f}"]
+            lines.append(line(r["way"], *cells))
+    return "\n".join(lines[1:])
+
+
+def setting() -> str:
+    """Return what serves: the server's parser and loop decide how much time a request takes without telemetry."""
+    loop = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
+    parser = "httptools" if importlib.util.find_spec("httptools") else "h11"
+    return f"uvicorn with {parser} and {loop}"
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8, help="load that is measured, in each round")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds of load before that")
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--apps", default="plain,predict", help=f"comma separated, of: {', '.join(APPS)}")
+    parser.add_argument("--only", default="", help=f"ways, comma separated, of: {', '.join(TITLES)}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--quick", action="store_true", help="one short round: proves delivery, says nothing of time")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds, options.warm_up = 1, 1, 1
+    for name, known in (("apps", APPS), ("only", TITLES)):
+        unknown = set(filter(None, getattr(options, name).split(","))) - set(known)
+        if unknown:
+            parser.error(f"--{name}: unknown: {', '.join(sorted(unknown))}")
+    return options
+
+
+def main() -> int:
+    """Measure, print the table, and fail when anything was lost."""
+    options = arguments()
+    if shutil.which("wrk") is None:
+        print(INSTALL, file=sys.stderr)
+        return 2
+    options.core, others = cores()
+    if others is not None:
+        os.sched_setaffinity(0, others)
+    wanted = {BARE, *(options.only.split(",") if options.only else TITLES)}
+    chosen = [Served(way, app) for app in options.apps.split(",") for way in TITLES if way in wanted]
+    found = rounds(chosen, options)
+    bare = {served.app: served for served in chosen if served.way == BARE}
+    rows = [row(served, bare[served.app]) for served in chosen] if not found else []
+    where = machine() | {"server": setting(), "pinned": others is not None}
+    print(f"{where['date']}, {where['cpu']}, {where['cores']} cores, Python {where['python']}, {where['server']}\n")
+    print(table(rows))
+    if options.json is not None:
+        raw = {f"{served.way} {served.app}": served.rounds for served in chosen}
+        options.json.write_text(json.dumps({"machine": where, "rows": rows, "rounds": raw, "lost": found}, indent=1))
+    print("\n" + ("\n".join(found) or "Every span and measurement arrived, none twice, nothing was dropped."))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

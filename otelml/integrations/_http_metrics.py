@@ -1,0 +1,205 @@
+"""HTTP server metrics: one set of instruments a meter provider.
+
+Durations wait in their series and reach the histogram many at once: before every collection, and when there are many.
+Where the provider's histograms take single values only, each is recorded as it comes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from bisect import bisect_left
+from collections import deque
+from contextlib import suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import trace
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace import NonRecordingSpan
+
+from otelml import _sdk, _sdk_metrics, semconv
+from otelml._guard import guard
+from otelml._lazy import LazyModule
+from otelml.integrations._http_series import METHOD, SCHEME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    from opentelemetry.metrics import Histogram, MeterProvider
+    from opentelemetry.trace import SpanContext
+
+    from otelml.integrations._http_series import Series
+else:
+    np = LazyModule("numpy")
+
+DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+"""Seconds: the buckets that the semantic conventions advise."""
+SIZE_BOUNDS = (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
+"""Bytes: the SDK's own buckets."""
+MAX_SERIES = 1000
+MAX_WAITING = 1024
+"""Values of one series that wait before whoever adds the next one takes them to the histogram."""
+MOST_WAITING = 65_536
+"""The same before numpy is imported, which takes too long for the application's thread: a collection does it."""
+
+
+class Values:
+    """Measurements of one histogram and one set of attributes that wait to be recorded together.
+
+    Numbers alone wait: nothing that the garbage collector would have to look at again and again.
+    """
+
+    __slots__ = ("_attributes", "_bounds", "_histogram", "_latest", "_spans", "_waiting")
+
+    def __init__(self, histogram: Histogram, attributes: Mapping[str, Any], bounds: Sequence[float]) -> None:
+        self._histogram, self._attributes, self._bounds = histogram, attributes, bounds
+        self._waiting: deque[float] = deque()
+        # Of each bucket the last value that has a sampled span, and that span.
+        self._latest = [0.0] * (len(bounds) + 1)
+        self._spans: list[SpanContext | None] = [None] * (len(bounds) + 1)
+
+    def add(self, value: float, span: SpanContext) -> None:
+        """Take one value; a sampled span becomes the exemplar of its bucket."""
+        waiting = self._waiting
+        waiting.append(value)
+        if span[3] & 1:
+            bucket = bisect_left(self._bounds, value)
+            self._latest[bucket] = value
+            self._spans[bucket] = span
+        if len(waiting) >= MAX_WAITING and ("numpy" in sys.modules or len(waiting) >= MOST_WAITING):
+            self.fold()
+
+    def fold(self) -> None:
+        """Record all that waits; each value once, whoever asks at the same time."""
+        contexts, self._spans = self._spans, [None] * len(self._spans)
+        found = [value for value, span in zip(self._latest, contexts, strict=True) if span is not None]
+        spans = [NonRecordingSpan(span) for span in contexts if span is not None]
+        values = []
+        with suppress(IndexError):
+            for _ in range(len(self._waiting)):
+                values.append(self._waiting.popleft())  # noqa: PERF401 - keeps what it has when the deque runs empty
+        if not values:
+            return
+        if all(value in values for value in found):
+            for value in found:
+                values.remove(value)
+            values += found  # of each bucket the last value is the exemplar
+        else:
+            spans = []  # another thread has taken their values
+        batch = _sdk_metrics.Batch(np.array(values, dtype=np.float64), _LastOnes(spans, len(values) - len(spans)))
+        some = spans[-1] if spans else trace.INVALID_SPAN
+        self._histogram.record(batch, self._attributes, _sdk.only_span(some))
+
+
+class _LastOnes:
+    """The spans of the last measurements of a batch; those before have none."""
+
+    def __init__(self, spans: Sequence[trace.Span], first: int) -> None:
+        self._spans, self._first = spans, first
+
+    def span(self, i: int) -> trace.Span | None:
+        """Return the span of measurement i."""
+        return self._spans[i - self._first] if i >= self._first else None
+
+
+class HttpMetrics:
+    """The instruments of one meter provider, and every series of requests seen so far."""
+
+    def __init__(self, provider: MeterProvider) -> None:
+        meter = provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
+        self._duration = meter.create_histogram(
+            "http.server.request.duration",
+            "s",
+            "Duration of HTTP server requests.",
+            explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
+        )
+        self._request_size = meter.create_histogram(
+            "http.server.request.body.size", "By", "Size of HTTP server request bodies."
+        )
+        self._response_size = meter.create_histogram(
+            "http.server.response.body.size", "By", "Size of HTTP server response bodies."
+        )
+        meter.create_observable_up_down_counter(
+            "http.server.active_requests", [self._observe], "{request}", "Number of active HTTP server requests."
+        )
+        histograms = (self._duration, self._request_size, self._response_size)
+        self._batches = all(_sdk_metrics.takes_batches(provider, each) for each in histograms)
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            own = weakref.WeakMethod(self._reset)
+            os.register_at_fork(after_in_child=lambda: (method := own()) and method())
+
+    def _reset(self) -> None:
+        """Start empty, also in the child after a fork: the parent counts its own requests."""
+        self.series: dict[tuple[Any, ...], Series] = {}
+        """Those seen so far."""
+        self._active: dict[tuple[str, str | None], set[int]] = {}
+
+    def active(self, method: str, scheme: str | None) -> set[int]:
+        """Return the set that holds the id of every open request of a method and scheme."""
+        try:
+            return self._active[method, scheme]
+        except KeyError:
+            return self._active.setdefault((method, scheme), set())
+
+    def add(self, key: tuple[Any, ...], series: Series) -> Series:
+        """Remember a series, where there are not too many: those beyond are measured one request at a time."""
+        if len(self.series) >= MAX_SERIES:
+            return series
+        if self._batches:
+            series.values = (
+                Values(self._duration, series.measured, DURATION_BOUNDS),
+                Values(self._request_size, series.measured, SIZE_BOUNDS),
+                Values(self._response_size, series.measured, SIZE_BOUNDS),
+            )
+        return self.series.setdefault(key, series)
+
+    def record(
+        self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
+    ) -> None:
+        """Take the measurements of one ended request; sizes are in bytes where they are known."""
+        if series.values is None:
+            self._record_one(series, span, seconds, request_size, response_size)
+            return
+        durations, request_sizes, response_sizes = series.values
+        durations.add(seconds, span)
+        if request_size is not None:
+            request_sizes.add(request_size, span)
+        if response_size is not None:
+            response_sizes.add(response_size, span)
+
+    def _record_one(
+        self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
+    ) -> None:
+        context = _sdk.only_span(NonRecordingSpan(span))
+        self._duration.record(seconds, series.measured, context)
+        if request_size is not None:
+            self._request_size.record(request_size, series.measured, context)
+        if response_size is not None:
+            self._response_size.record(response_size, series.measured, context)
+
+    def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        """Take to the histograms what waits, then tell how many requests are open."""
+        with guard("integrations.http_metrics"):
+            for series in list(self.series.values()):
+                for values in series.values or ():
+                    values.fold()
+        for (method, scheme), ids in list(self._active.items()):
+            known = {METHOD: method, SCHEME: scheme}
+            yield Observation(len(ids), {key: value for key, value in known.items() if value})
+
+
+_made: weakref.WeakKeyDictionary[MeterProvider, HttpMetrics] = weakref.WeakKeyDictionary()
+_making = threading.Lock()
+
+
+def of(provider: MeterProvider) -> HttpMetrics:
+    """Return the instruments of a provider, always the same: a second set of callbacks would not be called."""
+    with _making:
+        if provider not in _made:
+            _made[provider] = HttpMetrics(provider)
+        return _made[provider]
