@@ -22,6 +22,8 @@ from otelml.spans import KEY, ErrorFacts, OwnSpan
 from otelml.tracers import DirectSpans
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import numpy as np
     from numpy.typing import NDArray
     from opentelemetry import trace
@@ -138,7 +140,7 @@ class Served(Prediction):
             self.observe(inputs=inputs, **read_now(self.plan, result, final))
         self.finish()
 
-    def finish(self, error: BaseException | None = None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """End the prediction; ``error`` is the exception that ended it, and the stage that was open."""
         self.waiting = None
         if error is not None and not isinstance(error, GeneratorExit):
@@ -147,7 +149,7 @@ class Served(Prediction):
                 if self.step is not None:
                     self.step.error = ErrorFacts(error)
                     self.special = True
-        super().finish(error)
+        super().__exit__(kind, error, tb)
 
     # When somebody looks ------------------------------------------------------------------------------------
 
@@ -181,7 +183,9 @@ class Served(Prediction):
     def _add(self, stages: list[Stage], name: str, start: int) -> Stage:
         stage = super().stage(name)
         stage.started = start
-        if self.sampled:
+        if self.sampled and self.other is None:
+            stage.span_id = self.way.span_id()
+        elif self.sampled:
             self.way.start_stage(stage, self.around, self.offset + start)
         stages.append(stage)
         self.step = stage
