@@ -7,7 +7,6 @@ several outputs, sparse results.
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
 from math import exp
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +21,9 @@ else:
 Kind = Literal["classes", "values", "ask"]
 Facts = dict[str, Any]
 
+PROBABILITIES = ("predict_proba", "predict_log_proba")
+SMALL = 128
+"""Most entries of an array that is copied on the application's thread and read on another."""
 SUM_TOLERANCE = 1e-3
 """Rows of float32 probabilities sum to one within this; the rows of a multilabel model do not."""
 _KIND_BY_MIXIN: dict[str, Kind] = {
@@ -32,34 +34,36 @@ _KIND_BY_MIXIN: dict[str, Kind] = {
 }
 
 
-def facts(method: str, result: object, final: object) -> Facts:
-    """Return the keyword arguments of ``Prediction.observe`` for ``result``, which ``final.method(...)`` gave.
+def facts(method: str, result: object, labels: object, kind: Kind) -> Facts:
+    """Return the keyword arguments of ``Prediction.observe`` for ``result``.
 
     Args:
         method: ``predict``, ``predict_proba``, ``predict_log_proba``, ``decision_function`` or ``score_samples``.
         result: What the call returned; read, never kept or changed.
-        final: The estimator that made it: the last step of a pipeline, the best one of a search.
+        labels: The label of each column of probabilities, where it is one array of them.
+        kind: Whether ``predict`` of the estimator gives labels or numbers; ``ask`` where that is not known.
     """
-    if method in {"predict_proba", "predict_log_proba"}:
-        return _probabilities(result, final, logarithmic=method == "predict_log_proba")
+    if method in PROBABILITIES:
+        return _probabilities(result, labels, logarithmic=method == "predict_log_proba")
     if method == "predict":
-        return _predicted(result, final)
+        return _predicted(result, kind)
     return _scores(result)
 
 
-def _probabilities(result: object, final: object, *, logarithmic: bool) -> Facts:
+def _probabilities(result: object, labels: object, *, logarithmic: bool) -> Facts:
     if isinstance(result, list):  # one array for each output: no single class or confidence; its rows still count
         return {"predictions": result[0]} if result and isinstance(result[0], np.ndarray) else {}
     if not isinstance(result, np.ndarray):
         return {}
     found: Facts = {"predictions": result}
     if result.ndim == 2 and result.size and result.dtype.kind == "f":  # noqa: PLR2004 - rows by classes
+        known = labels if isinstance(labels, np.ndarray) and labels.shape == (result.shape[1],) else None
         read = _one_row if len(result) == 1 else _rows
-        found.update(read(result, getattr(final, "classes_", None), logarithmic))
+        found.update(read(result, known, logarithmic))
     return found
 
 
-def _one_row(result: NDArray[Any], classes: object, logarithmic: bool) -> Facts:
+def _one_row(result: NDArray[Any], labels: NDArray[Any] | None, logarithmic: bool) -> Facts:
     row = result[0].tolist()
     if logarithmic:
         row = [exp(value) for value in row]
@@ -67,36 +71,29 @@ def _one_row(result: NDArray[Any], classes: object, logarithmic: bool) -> Facts:
         return {}
     confidence = max(row)
     found: Facts = {"confidence": confidence}
-    if _labels(classes, len(row)):
-        best = row.index(confidence)
-        found["classes"] = classes.item(best)  # type: ignore[attr-defined] # an array, see _labels
+    if labels is not None:
+        found["classes"] = labels.item(row.index(confidence))
     return found
 
 
-def _rows(result: NDArray[Any], classes: object, logarithmic: bool) -> Facts:
+def _rows(result: NDArray[Any], labels: NDArray[Any] | None, logarithmic: bool) -> Facts:
     shares = np.exp(result) if logarithmic else result
     if not (np.abs(shares.sum(axis=1) - 1.0) <= SUM_TOLERANCE).all():
         return {}
     found: Facts = {"confidence": shares.max(axis=1)}
-    if _labels(classes, result.shape[1]):
-        found["classes"] = classes.take(shares.argmax(axis=1))  # type: ignore[attr-defined] # an array, see _labels
+    if labels is not None:
+        found["classes"] = labels.take(shares.argmax(axis=1))
     return found
 
 
-def _labels(classes: object, columns: int) -> bool:
-    """Whether ``classes`` is one array with a label for each column."""
-    return isinstance(classes, np.ndarray) and classes.shape == (columns,)
-
-
-def _predicted(result: object, final: object) -> Facts:
+def _predicted(result: object, kind: Kind) -> Facts:
     if isinstance(result, tuple) and result:  # predict(X, return_std=True) gives the mean first
         result = result[0]
     if not isinstance(result, np.ndarray):
         return {"predictions": result} if hasattr(result, "shape") else {}
     found: Facts = {"predictions": result}
-    if (column := _column(result)) is not None:
-        found[_kind(final)] = column.item(0) if len(column) == 1 else column
-    found.pop("ask", None)
+    if kind != "ask" and (column := _column(result)) is not None:
+        found[kind] = column.item(0) if len(column) == 1 else column
     return found
 
 
@@ -114,20 +111,13 @@ def _column(result: NDArray[Any]) -> NDArray[Any] | None:
     return result[:, 0] if result.ndim == 2 and result.shape[1] == 1 else None  # noqa: PLR2004 - rows by outputs
 
 
-def _kind(final: object) -> Kind:
-    """Whether ``predict`` of this estimator gives labels or numbers."""
-    kind = _kind_of_class(type(final))  # type: ignore[arg-type] # a class is hashable, mypy takes its instances'
-    return _asked(final) if kind == "ask" else kind
-
-
-@lru_cache(maxsize=256)
-def _kind_of_class(kind: type) -> Kind:
-    """Decide by the mixin that comes first; bounded, as classes can be made without end."""
-    names = (base.__name__ for base in kind.__mro__)
+def kind_of_class(owner: type) -> Kind:
+    """Return whether ``predict`` of this estimator class gives labels or numbers, by the mixin that comes first."""
+    names = (base.__name__ for base in owner.__mro__)
     return next((_KIND_BY_MIXIN[name] for name in names if name in _KIND_BY_MIXIN), "ask")
 
 
-def _asked(final: object) -> Kind:
+def asked(final: object) -> Kind:
     """Ask a meta-estimator that is no fixed kind of estimator; only scikit-learn's own know how to answer."""
     if hasattr(final, "classes_"):
         return "classes"

@@ -17,7 +17,7 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from wrapt import register_post_import_hook
 
 from otelml._guard import guard, guarded
-from otelml.integrations._sklearn_calls import METHODS, Slot, is_measured, is_seen, measured, switch
+from otelml.integrations._sklearn_calls import METHODS, Slot, forget_plans, is_measured, measured, switch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -43,12 +43,13 @@ class SklearnInstrumentor(BaseInstrumentor):  # type: ignore[misc] # the same
     def _instrument(self, **kwargs: Any) -> None:
         switch.model_name = kwargs.get("model_name")
         switch.model_version = kwargs.get("model_version")
-        is_seen.cache_clear()
+        forget_plans()
         switch.on = True
         _wait_for_import()
 
     def _uninstrument(self, **_kwargs: Any) -> None:
         switch.on = False
+        forget_plans()  # it knows the recorder
         _restore()
 
 
