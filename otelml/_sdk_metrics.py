@@ -124,6 +124,16 @@ BATCH_VIEW = View(instrument_type=metrics_sdk.Histogram, meter_name="otelml", ag
 """Makes every histogram of our meter take batches, in a meter provider of our own."""
 
 
+class OthersView(View):
+    """A View on the instruments of everybody else: ours take their bounds when made, and would get two streams.
+
+    Fall-back, where the SDK asks Views another way: it matches ours as well.
+    """
+
+    def _match(self, instrument: Any) -> bool:
+        return instrument.instrumentation_scope.name != "otelml" and bool(super()._match(instrument))
+
+
 def takes_batches(provider: metrics.MeterProvider, histogram: metrics.Histogram) -> bool:
     """Return whether every stream of this instrument is a ``BatchHistogram``, so that ``Batch`` may be recorded."""
     try:

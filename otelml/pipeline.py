@@ -27,8 +27,9 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from otelml import exporters, otlp, semconv
+from otelml import exporters, otlp
 from otelml._guard import attempt
+from otelml._sdk_metrics import OthersView
 from otelml.config import SIGNALS, Config
 from otelml.errors import ConfigError, MissingExtraError
 from otelml.export import BatchQueue, OnDrop, Outage
@@ -311,12 +312,10 @@ def _resource(config: Config) -> Resource:
 
 
 def _bucket_views(config: Config) -> list[View]:
-    """Return Views for other people's histograms; a View on ours would make a second stream beside the first."""
-    own = {metric.name for metric in semconv.METRICS}
+    """Return Views for other people's histograms."""
     return [
-        View(instrument_name=name, aggregation=ExplicitBucketHistogramAggregation(boundaries=bounds))
+        OthersView(instrument_name=name, aggregation=ExplicitBucketHistogramAggregation(boundaries=bounds))
         for name, bounds in config.buckets.items()
-        if name not in own
     ]
 
 

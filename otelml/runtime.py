@@ -222,7 +222,11 @@ def _instrument(runtime: Runtime) -> None:
     options: dict[str, dict[str, Any]] = {
         "sklearn": {"model_name": config.model_name, "model_version": config.model_version},
         "logging": {"level": config.log_level.upper()},
-        "fastapi": {"excluded_urls": config.excluded_urls or None, "on_shutdown": runtime.force_flush},
+        "fastapi": {
+            "excluded_urls": config.excluded_urls or None,
+            "buckets": config.buckets,
+            "on_shutdown": runtime.force_flush,
+        },
     }
     for entry in sorted(distribution("otelml").entry_points.select(group=INSTRUMENTORS), key=lambda e: e.name):
         name = entry.name.removeprefix(PREFIX)

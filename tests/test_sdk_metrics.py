@@ -86,3 +86,23 @@ class _Exporter:
 
     def shutdown(self, *_, **__):
         """Do nothing."""
+
+
+def test_views_on_the_instruments_of_others():
+    """A View for others changes the bounds of their histogram and leaves ours of the same name alone, in one stream."""
+    reader = InMemoryMetricReader()
+    others = _sdk_metrics.OthersView(instrument_name="h", aggregation=ExplicitBucketHistogramAggregation([5.0]))
+    provider, histogram = meter(reader, views=(_sdk_metrics.BATCH_VIEW, others))
+    histogram.record(1.5)
+    provider.get_meter("theirs").create_histogram("h").record(1.5)
+    found = [
+        (
+            scope.scope.name,
+            metric.name,
+            [(point.count, tuple(point.explicit_bounds)) for point in metric.data.data_points],
+        )
+        for resource in reader.get_metrics_data().resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    ]
+    assert found == [("otelml", "h", [(1, (1.0, 2.0))]), ("theirs", "h", [(1, (5.0,))])]

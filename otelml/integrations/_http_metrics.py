@@ -40,6 +40,11 @@ DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5
 """Seconds: the buckets that the semantic conventions advise."""
 SIZE_BOUNDS = (0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
 """Bytes: the SDK's own buckets."""
+_HISTOGRAMS = (
+    ("http.server.request.duration", "s", "Duration of HTTP server requests.", DURATION_BOUNDS),
+    ("http.server.request.body.size", "By", "Size of HTTP server request bodies.", SIZE_BOUNDS),
+    ("http.server.response.body.size", "By", "Size of HTTP server response bodies.", SIZE_BOUNDS),
+)
 MAX_SERIES = 1000
 MAX_WAITING = 1024
 """Values of one series that wait before whoever adds the next one takes them to the histogram."""
@@ -109,25 +114,17 @@ class _LastOnes:
 class HttpMetrics:
     """The instruments of one meter provider, and every series of requests seen so far."""
 
-    def __init__(self, provider: MeterProvider) -> None:
+    def __init__(self, provider: MeterProvider, buckets: Mapping[str, Sequence[float]]) -> None:
         meter = provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
-        self._duration = meter.create_histogram(
-            "http.server.request.duration",
-            "s",
-            "Duration of HTTP server requests.",
-            explicit_bucket_boundaries_advisory=DURATION_BOUNDS,
-        )
-        self._request_size = meter.create_histogram(
-            "http.server.request.body.size", "By", "Size of HTTP server request bodies."
-        )
-        self._response_size = meter.create_histogram(
-            "http.server.response.body.size", "By", "Size of HTTP server response bodies."
-        )
+        self._bounds = [tuple(buckets.get(name, bounds)) for name, _, _, bounds in _HISTOGRAMS]
+        self._histograms = [
+            meter.create_histogram(name, unit, what, explicit_bucket_boundaries_advisory=bounds)
+            for (name, unit, what, _), bounds in zip(_HISTOGRAMS, self._bounds, strict=True)
+        ]
         meter.create_observable_up_down_counter(
             "http.server.active_requests", [self._observe], "{request}", "Number of active HTTP server requests."
         )
-        histograms = (self._duration, self._request_size, self._response_size)
-        self._batches = all(_sdk_metrics.takes_batches(provider, each) for each in histograms)
+        self._batches = all(_sdk_metrics.takes_batches(provider, each) for each in self._histograms)
         self._reset()
         if hasattr(os, "register_at_fork"):
             own = weakref.WeakMethod(self._reset)
@@ -151,36 +148,26 @@ class HttpMetrics:
         if len(self.series) >= MAX_SERIES:
             return series
         if self._batches:
-            series.values = (
-                Values(self._duration, series.measured, DURATION_BOUNDS),
-                Values(self._request_size, series.measured, SIZE_BOUNDS),
-                Values(self._response_size, series.measured, SIZE_BOUNDS),
-            )
+            series.values = [
+                Values(histogram, series.measured, bounds)
+                for histogram, bounds in zip(self._histograms, self._bounds, strict=True)
+            ]
         return self.series.setdefault(key, series)
 
     def record(
         self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
     ) -> None:
         """Take the measurements of one ended request; sizes are in bytes where they are known."""
+        sizes = (seconds, request_size, response_size)
         if series.values is None:
-            self._record_one(series, span, seconds, request_size, response_size)
+            context = _sdk.only_span(NonRecordingSpan(span))
+            for histogram, value in zip(self._histograms, sizes, strict=True):
+                if value is not None:
+                    histogram.record(value, series.measured, context)
             return
-        durations, request_sizes, response_sizes = series.values
-        durations.add(seconds, span)
-        if request_size is not None:
-            request_sizes.add(request_size, span)
-        if response_size is not None:
-            response_sizes.add(response_size, span)
-
-    def _record_one(
-        self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
-    ) -> None:
-        context = _sdk.only_span(NonRecordingSpan(span))
-        self._duration.record(seconds, series.measured, context)
-        if request_size is not None:
-            self._request_size.record(request_size, series.measured, context)
-        if response_size is not None:
-            self._response_size.record(response_size, series.measured, context)
+        for values, value in zip(series.values, sizes, strict=True):
+            if value is not None:
+                values.add(value, span)
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """Take to the histograms what waits, then tell how many requests are open."""
@@ -197,9 +184,12 @@ _made: weakref.WeakKeyDictionary[MeterProvider, HttpMetrics] = weakref.WeakKeyDi
 _making = threading.Lock()
 
 
-def of(provider: MeterProvider) -> HttpMetrics:
-    """Return the instruments of a provider, always the same: a second set of callbacks would not be called."""
+def of(provider: MeterProvider, buckets: Mapping[str, Sequence[float]]) -> HttpMetrics:
+    """Return the instruments of a provider, always the same: a second set of callbacks would not be called.
+
+    ``buckets`` holds bounds by metric, where they are not the default ones.
+    """
     with _making:
         if provider not in _made:
-            _made[provider] = HttpMetrics(provider)
+            _made[provider] = HttpMetrics(provider, buckets)
         return _made[provider]

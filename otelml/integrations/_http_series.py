@@ -47,7 +47,7 @@ class Series:
             self.at_end[semconv.ERROR_TYPE] = str(status)
         both = {**self.at_start, **self.at_end}
         self.measured = {key: value for key, value in both.items() if key in _OF_DURATION}
-        self.values: tuple[Values, Values, Values] | None = None
+        self.values: list[Values] | None = None
         self.encoded = self._encode()
         """A span's name with its kind, and its attributes with its status, as OTLP; None for the SDK's way."""
 

@@ -31,7 +31,7 @@ from otelml.integrations._server_spans import DirectServerSpans, ServerSpan
 from otelml.processors import SpanQueueProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.propagators.textmap import TextMapPropagator
@@ -63,6 +63,7 @@ class Requests:
         excluded: Paths (``/health`` is also ``/api/health/``) or regular expressions, searched in the whole URL.
         tracer_provider: Where spans go; the global provider when None.
         meter_provider: Where metrics go; the global provider when None.
+        buckets: Bounds of histograms by their name, where they are not the default ones.
     """
 
     def __init__(
@@ -70,7 +71,9 @@ class Requests:
         excluded: Iterable[str] = (),
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
+        buckets: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
+        self._buckets = buckets or {}
         patterns = list(excluded)
         plain = [each for each in patterns if PLAIN_PATH.fullmatch(each)]
         self._endings = tuple(ending for each in plain for ending in (each, f"{each}/"))
@@ -106,7 +109,7 @@ class Requests:
     @cached_property
     def metrics(self) -> HttpMetrics:
         """Return the instruments."""
-        return _http_metrics.of(self._meter_provider or metrics.get_meter_provider())
+        return _http_metrics.of(self._meter_provider or metrics.get_meter_provider(), self._buckets)
 
     @property
     def direct(self) -> DirectServerSpans | None:

@@ -30,7 +30,7 @@ from otelml.integrations._private_spans import PrivateTracerProvider, stable_htt
 from otelml.integrations.asgi import HEADER, PLAIN_PATH, Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, MutableMapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 
     Message = MutableMapping[str, Any]
     Send = Callable[[Message], Awaitable[None]]
@@ -56,13 +56,14 @@ _ONLY_UPSTREAM = (
 class OtelmlFastAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # untyped
     """Switches FastAPI on and off.
 
-    ``instrument()`` takes four keyword arguments.
+    ``instrument()`` takes five keyword arguments.
 
     Args:
         excluded_urls: Paths to leave out (``/health`` is also ``/api/health/``), or regular expressions;
             ``EXCLUDED_URLS`` when None.
         tracer_provider: Where spans go; the global provider when None.
         meter_provider: Where HTTP metrics go; the global provider when None.
+        buckets: Bounds of our HTTP histograms by their name, where they are not the default ones.
         on_shutdown: Called without arguments when an application has shut down, before the server hears of it: a
             server that ends itself by a signal never runs exit handlers, so this is the last chance to send.
     """
@@ -98,6 +99,7 @@ class _Patch:
         excluded_urls: Collection[str] | None = None,
         tracer_provider: Any = None,
         meter_provider: Any = None,
+        buckets: Mapping[str, Sequence[float]] | None = None,
         on_shutdown: Callable[[], object] | None = None,
         **_: Any,
     ) -> None:
@@ -109,7 +111,7 @@ class _Patch:
             "tracer_provider": PrivateTracerProvider(tracer_provider),
             "meter_provider": meter_provider,
         }
-        self.requests = Requests(patterns, tracer_provider, meter_provider)
+        self.requests = Requests(patterns, tracer_provider, meter_provider, buckets)
         self.by_upstream = _only_upstream_can()
         self.active = True
         self.apps: WeakSet[Any] = WeakSet()

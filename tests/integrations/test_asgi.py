@@ -3,6 +3,9 @@
 import asyncio
 import contextvars
 import gc
+import os
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -528,7 +531,50 @@ def test_series_are_bounded(otlp, monkeypatch):
             ask(app, {"path": f"/http/{status}"})
         for method in ("A", "B", "C"):
             ask(app, {"path": "/bare", "method": method})
-        assert len(_http_metrics.of(one.meters).series) <= 5
+        assert len(_http_metrics.of(one.meters, {}).series) <= 5
     points = one.metrics["http.server.request.duration"].data.data_points
     assert sum(point.count for point in points) == 23
     assert {point.attributes["http.request.method"] for point in points} == {"GET", "_OTHER"}
+
+
+BUCKETS = """
+import asyncio
+import otelml
+otelml.auto_instrument()
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/")
+def answer():
+    return 1
+
+async def receive():
+    return {"type": "http.request", "body": b""}
+
+async def send(message):
+    assert message.get("status", 200) == 200
+
+SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": [], "query_string": b"", "scheme": "http"}
+for _ in range(3):
+    asyncio.run(app(dict(SCOPE), receive, send))
+assert otelml.auto_instrument().force_flush(10)
+"""
+
+
+def test_bounds_can_be_set_and_nothing_counts_twice(otlp):
+    """OTELML_BUCKETS sets the bounds of our HTTP histograms, which stay one stream each."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "OTELML_"))}
+    more = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.endpoint, "OTELML_BUCKETS": "http.server.request.duration=0.1,1"}
+    done = subprocess.run(
+        [sys.executable, "-c", BUCKETS], env=clean | more, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    found = [
+        (metric.name, list(point.explicit_bounds), point.count)
+        for _, scope in otlp._each("metrics")
+        for metric in scope.metrics
+        for point in metric.histogram.data_points
+        if metric.name == "http.server.request.duration"
+    ]
+    assert found[-1:] == [("http.server.request.duration", [0.1, 1.0], 3)]
+    assert len(found) == 1
