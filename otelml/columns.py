@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from otelml import _labels, semconv
@@ -9,7 +10,7 @@ from otelml._lazy import LazyModule
 from otelml.prediction import NANO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -45,6 +46,17 @@ class Columns:
         times = [t for p in self.predictions for t in (p.started, p.ended, p.offset)]
         self.started, self.ended, self.offset = np.array(times, np.int64).reshape(-1, 3).T
         self.stage_started, self.stage_ended = self._stage_ticks()
+
+    def parts(self, size: int) -> Iterator[Columns]:
+        """Return the same predictions, at most ``size`` at a time."""
+        n = len(self.predictions)
+        for i in range(0, n, size) if n > size else ():
+            part = copy(self)
+            for name in ("predictions", "stages", "started", "ended", "offset", "stage_started", "stage_ended"):
+                setattr(part, name, getattr(self, name)[i : i + size])
+            yield part
+        if n <= size:
+            yield self
 
     def _stage_ticks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return ``perf_counter_ns`` at the start and end of each stage, of shape (n, k) each."""
