@@ -42,7 +42,7 @@ def _generate(options: argparse.Namespace) -> int:
             sys.stdout.write(rules)
         else:
             Path(options.output).write_text(rules, "utf-8")
-            sys.stdout.write(f"wrote {options.output}: {len(objectives)} objectives. Next: promtool check rules FILE\n")
+            sys.stdout.write(f"wrote {options.output}. Next: promtool check rules {options.output}\n")
     except SpecError as error:
         sys.stderr.write("".join(f"{options.spec}: {fault}\n" for fault in error.faults))
         return 2

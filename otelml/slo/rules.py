@@ -52,18 +52,24 @@ def _indicators(slo: Objective) -> list[Rule]:
 def _ratio(slo: Objective, window: str) -> str:
     if slo.ratio:
         return _for_window(slo.ratio, window)
-    return f"(\n{_indented(_errors(slo, window))}\n)\n/\n(({_for_window(slo.total, window)}) > 0)"
+    return f"(\n{_indented(_errors(slo, window))}\n)\n/\n({_bracketed(slo.total, window)} > 0)"
 
 
 def _errors(slo: Objective, window: str) -> str:
     """Return the bad events; without any, their series does not exist yet: 0 wherever there are events at all."""
-    return f"({_for_window(slo.error, window)})\nor\n0 * ({_for_window(slo.total, window)})"
+    return f"{_bracketed(slo.error, window)}\nor\n0 * {_bracketed(slo.total, window)}"
 
 
 def _count(slo: Objective, window: str) -> str:
     """Return how many bad events there were; a query by `rate` gives them per second."""
-    query = _for_window(slo.error, window)
-    return query if "increase(" in query else f"({query}) * {WINDOWS[window]}"
+    seconds = "" if "increase(" in slo.error else f" * {WINDOWS[window]}"
+    return _bracketed(slo.error, window) + seconds
+
+
+def _bracketed(query: str, window: str) -> str:
+    """Return a query in brackets, the closing one where a comment at its end does not swallow it."""
+    end = "\n)" if "#" in query.splitlines()[-1] else ")"
+    return f"({_for_window(query, window)}{end}"
 
 
 def _for_window(query: str, window: str) -> str:
@@ -74,7 +80,7 @@ def _facts(slo: Objective) -> list[Rule]:
     """Return the objective itself, and how much of its error budget is used and left."""
     own, matching = _selector(slo), "/ on(sloth_id, sloth_slo, sloth_service) group_left"
     budget = f"slo:error_budget:ratio{own}"
-    info = {"sloth_mode": "otelml", "sloth_spec": VERSION, "sloth_objective": f"{(slo.target * 100).normalize():f}"}
+    info = {"sloth_mode": "otelml", "sloth_spec": VERSION, "sloth_objective": slo.percent}
     return [
         _record("slo:objective:ratio", f"vector({slo.target:f})", slo),
         _record("slo:error_budget:ratio", f"vector({slo.budget:f})", slo),
@@ -92,7 +98,7 @@ def _alert(slo: Objective, kind: str, minimum_errors: float) -> Rule:
     standard = {
         "title": f"({kind}) {what}: the error budget burns too fast",
         "summary": f"{what}: the error budget burns too fast",
-        "description": slo.description or f"{what} misses its objective of {slo.target * 100:f} %.",
+        "description": slo.description or f"{what} misses its objective of {slo.percent} %.",
     }
     return {
         "alert": alert.name,

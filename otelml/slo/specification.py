@@ -73,6 +73,11 @@ class Objective:
         }
 
     @property
+    def percent(self) -> str:
+        """Return the objective as a percentage, such as ``99.9``."""
+        return f"{(self.target * 100).normalize():f}"
+
+    @property
     def budget(self) -> Decimal:
         """Return the share of events that may be bad."""
         return 1 - self.target
@@ -155,7 +160,7 @@ class _Reader:
         if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < 100:  # noqa: PLR2004 - %
             self.faults.append(f"{where}objective must be a percentage over 0 and under 100, such as 99.9")
             return None
-        return Decimal(str(given)) / 100
+        return (Decimal(str(given)) / 100).normalize()
 
     def _queries(self, slo: dict[str, Any], where: str) -> dict[str, str]:
         sli = self._mapping(slo.get("sli"), f"{where}sli", "sli")

@@ -35,4 +35,4 @@ SELF_METRICS = {
 """Labels of each, beside `job` and `instance`, and the source."""
 
 RESOURCE = {"job", "instance", "service_name", "deployment_environment_name", "host_name"}
-"""Labels from the resource: `job` and `instance` by OTLP translation, the rest promoted in Prometheus' configuration."""
+"""Labels from the resource: `job` and `instance` by OTLP translation, the rest promoted by Prometheus."""

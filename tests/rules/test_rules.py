@@ -13,6 +13,8 @@ import otelml
 from otelml import semconv
 from otelml.cli import prometheus_name
 from otelml.prometheus_names import label_name
+from otelml.slo.rules import render
+from otelml.slo.specification import read
 
 ROOT = Path(otelml.__file__).parents[1]
 RULES = ROOT / "collector" / "rules"
@@ -222,7 +224,7 @@ def test_rules_are_valid(promtool):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_rules_do_what_they_say(path, promtool):
-    """promtool's unit tests pass."""
+    """Promtool's unit tests pass."""
     code, said = run(promtool, "test", "rules", str(path))
     assert code == 0, said
 
@@ -235,6 +237,23 @@ def test_promtool_sees_a_wrong_expectation(tmp_path, promtool):
     code, said = run(promtool, "test", "rules", str(path))
     assert code == 1
     assert "ServiceStoppedReporting" in said
+
+
+def test_rules_for_other_objectives_are_valid(tmp_path, promtool):
+    """Promtool takes what is made of the example in docs/slo.md, of a ratio of one's own, and of grouped queries."""
+    page = (ROOT / "docs" / "slo.md").read_text("utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    events = yaml.safe_load(example)
+    query = "sum by (region) (increase(calls_total{bad=~'%s'}[{{.window}}]))\n  # of a region"
+    events["slos"].append(
+        events["slos"][0] | {"name": "raw", "sli": {"raw": {"error_ratio_query": "r{{.window}} or b"}}}
+    )
+    several = {"error_query": query % "yes", "total_query": query % ".*"}
+    events["slos"].append(events["slos"][0] | {"name": "regions", "sli": {"events": several}})
+    path = tmp_path / "rules.yaml"
+    path.write_text(render(read(yaml.safe_dump(events))), "utf-8")
+    code, said = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(path))
+    assert code == 0, said
 
 
 def test_queries_of_runbooks_are_valid(tmp_path, promtool):
