@@ -245,11 +245,10 @@ def test_rules_for_other_objectives_are_valid(tmp_path, promtool):
     (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     events = yaml.safe_load(example)
     query = "sum by (region) (increase(calls_total{bad=~'%s'}[{{.window}}]))\n  # of a region"
-    events["slos"].append(
-        events["slos"][0] | {"name": "raw", "sli": {"raw": {"error_ratio_query": "r{{.window}} or b"}}}
-    )
     several = {"error_query": query % "yes", "total_query": query % ".*"}
-    events["slos"].append(events["slos"][0] | {"name": "regions", "sli": {"events": several}})
+    indicators = {"Raw": {"raw": {"error_ratio_query": "r{{.window}} or b"}}, "Regions": {"events": several}}
+    for name, sli in indicators.items():
+        events["slos"].append(events["slos"][0] | {"name": name, "sli": sli, "alerting": {"name": name}})
     path = tmp_path / "rules.yaml"
     path.write_text(render(read(yaml.safe_dump(events))), "utf-8")
     code, said = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(path))
