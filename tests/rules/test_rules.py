@@ -133,6 +133,17 @@ def test_counters_are_rated():
             assert re.match(r"histogram_quantile\([\d.]+, sum by \(le, [\w, ]+\) \(rate\(\w+_bucket", quantile), text
 
 
+def test_losses_are_counted_from_the_first():
+    """Every `increase10m` counts a series that is new as it stands, and one that is not by its increase."""
+    counted = [rule for rule in ALL if rule.get("record", "").endswith(":increase10m")]
+    assert len(counted) == 18
+    for rule in counted:
+        text = " ".join(rule["expr"].split())
+        metric = re.match(r"sum by \([\w, ]+\) \( \((\S+) unless ", text)[1]
+        body = text.partition(") ( ")[2]
+        assert body == f"({metric} unless {metric} offset 10m) or increase({metric}[10m]) )"
+
+
 # Alerts -------------------------------------------------------------------------------------------------------------
 
 
