@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from otelml import config, semconv
 from otelml.errors import OtelmlError
 from otelml.prometheus_names import label_name, metric_name
+from otelml.slo import command as slo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     names = commands.add_parser("semconv", help="list every metric, span, event and attribute")
     names.add_argument("--markdown", action="store_true", help="as docs/metrics.md holds them")
     names.set_defaults(function=_semconv)
+    slo.add_command(commands)
     commands.add_parser("demo", help="serve real flights and watch the telemetry (otelml demo --help)")
     commands.add_parser("version", help="print the version").set_defaults(function=_version)
     return parser
