@@ -77,7 +77,7 @@ def _trend(board: Dashboard) -> None:
     about = "A slope down is budget being used; a step is an incident."
     for panel in (
         graph.override_by_regexp("/^promised/", [grey]).min(None).max(1),
-        p.graph("Error budget left", about, "percentunit", left, width=p.THIRD).min(None).max(1),
+        p.graph("Budget left over time", about, "percentunit", left, width=p.THIRD).min(None).max(1),
         p.graph("Burn rate", "Over 1: faster than the budget lasts.", "short", burn, width=p.THIRD),
     ):
         board.with_panel(panel)

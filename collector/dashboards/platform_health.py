@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 SIGNALS = {"spans": "spans", "metric_points": "metric points", "log_records": "log records"}
 STACK = 'job=~"otelcol|prometheus|jaeger|loki|alertmanager"'
 PERMANENT = 'error_permanent="true"'
-FAILED = "exporter_send_failed"
 
 
 def build() -> Dashboard:
@@ -50,10 +49,10 @@ def _collected(stem: str, extra: str = "") -> str:
     return f'sum({rates}) or 0 * (max(up{{job="otelcol"}}) == 1)'
 
 
-def _signals(stem: str) -> tuple[Any, ...]:
+def _signals(stem: str, by: str) -> tuple[Any, ...]:
     """Return one query for each signal."""
     return tuple(
-        p.metric(f'sum by (exporter, receiver)(rate(otelcol_{stem}_{signal}{{job="otelcol"}}[{q.STEP}]))', legend)
+        p.metric(f'sum by ({by})(rate(otelcol_{stem}_{signal}{{job="otelcol"}}[{q.STEP}]))', f"{legend}, {{{{{by}}}}}")
         for signal, legend in SIGNALS.items()
     )
 
@@ -226,13 +225,13 @@ def _collector(board: Dashboard) -> None:
     _add(
         board,
         (
-            ("Accepted", "Items per second from services.", "cps", *_signals("receiver_accepted")),
-            ("Sent", "Items per second to backends.", "cps", *_signals("exporter_sent")),
+            ("Accepted", "Items per second from services.", "cps", *_signals("receiver_accepted", "transport")),
+            ("Sent", "Items per second to backends.", "cps", *_signals("exporter_sent", "exporter")),
             (
                 "Failed to send",
                 "Items per second; all but permanent failures are tried again.",
                 "cps",
-                *_signals(FAILED),
+                *_signals("exporter_send_failed", "exporter"),
             ),
             ("Waiting", waiting, "short", p.metric(queue, "{{exporter}} {{data_type}}")),
             ("Memory of the collector", "Physical memory.", "bytes", p.metric(memory, "{{instance}}")),
@@ -244,7 +243,8 @@ def _collector(board: Dashboard) -> None:
 def _backends(board: Dashboard) -> None:
     board.with_row(Row("Prometheus, Jaeger, Loki, Alertmanager"))
     up = f"min by (job)(up{{{STACK}}})"
-    memory = 'process_resident_memory_bytes{job=~"otelcol|prometheus|jaeger|loki|alertmanager"}'
+    names = "process_resident_memory_bytes|otelcol_process_memory_rss(_bytes)?"  # those of collectors, so of Jaeger too
+    memory = f'max by (job)({{__name__=~"{names}", {STACK}}})'
     samples = f"sum(rate(prometheus_tsdb_head_samples_appended_total[{q.STEP}]))"
     old = f"sum(rate(prometheus_tsdb_too_old_samples_total[{q.STEP}]))"
     rules = f"sum(rate(prometheus_rule_evaluation_failures_total[{q.STEP}]))"
