@@ -1,5 +1,6 @@
 """The dashboards: fresh, tidy by the rules of Grafana's own linter, and asking only for what exists."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import known_series
 import promql_parser
 import pytest
 import yaml
-from panel_queries import dashboards, filled, panel_queries, panels
+from panel_queries import QUIET, dashboards, filled, panel_queries, panels
+from otelml.viewer.receiver import Receiver
 
 ROOT = Path(__file__).parents[2]
 PROVISIONING = ROOT / "collector" / "grafana" / "provisioning"
@@ -236,6 +238,30 @@ def test_panel_queries_take_values():
     assert not [query for query in given if "$" in query.query]
     with pytest.raises(KeyError):
         filled("up{job=$nobody}", {})
+
+
+def test_what_stays_quiet_exists():
+    """Each entry of the list of panels that stay empty names a panel or a query that there is."""
+    known = {(query.dashboard, query.panel) for query in QUERIES}
+    known |= {(query.dashboard, query.panel, query.ref) for query in QUERIES}
+    assert set(QUIET) <= known
+    assert len([query for query in QUERIES if query.needs]) < len(QUERIES) / 6
+
+
+def test_the_load_has_every_kind(tmp_path):
+    """every_kind.py sends what the demo lacks: values, business value, failed stages, streams, dropped and folded."""
+    with Receiver(grpc_port=0) as receiver:
+        quick = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "OTELML_"))}
+        path = os.pathsep.join([str(ROOT), kept.get("PYTHONPATH", "")])
+        program = [sys.executable, ROOT / "tests/stack/every_kind.py", "3"]
+        subprocess.run(program, env=kept | quick | {"PYTHONPATH": path}, cwd=tmp_path, check=True, timeout=60)
+        total = receiver.store.total
+        assert total("ml.prediction.value") == total("ml.prediction.business_value") > 0
+        assert total("ml.prediction.time_to_first_item") > 0
+        assert total("ml.requests", **{"error.type": "ValueError"}) > 0
+        assert total("ml.stage.duration", **{"error.type": "ValueError"}) > 0
+        assert total("otelml.dropped", **{"otelml.what": "confidence"}) > 0
 
 
 def test_data_sources_have_fixed_uids():
