@@ -33,7 +33,7 @@ def build() -> Dashboard:
     _inputs(board)
     _versions(board)
     board.with_row(Row("The predictions themselves"))
-    unsure = '{service_name=~"$service"} | ml_model_name=~"$model" | ml_prediction_confidence < $unsure'
+    unsure = '{service_name=~"$service"} | ml_model_name=~"$model" | ml_prediction_confidence < $unsure | __error__=""'
     about = "One-row predictions whose confidence is under the bound above; trace_id opens the trace."
     return board.with_panel(p.records("Unsure predictions", about, unsure))
 

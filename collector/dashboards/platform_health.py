@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 SIGNALS = {"spans": "spans", "metric_points": "metric points", "log_records": "log records"}
-STACK = 'job=~"otelcol|prometheus|jaeger|loki|alertmanager"'
+STACK = f'job=~"{q.STACK}"'
 PERMANENT = 'error_permanent="true"'
 
 
@@ -65,7 +65,7 @@ def _add(board: Dashboard, graphs: tuple[tuple[Any, ...], ...], width: int = p.T
 
 def _loss(board: Dashboard) -> None:
     board.with_row(Row("Is anything lost?"))
-    dropped = f"{_rate('otelml_dropped_total')} or 0 * count({q.selected('target_info', scope=q.SERVICE)})"
+    dropped = f"{_rate('otelml_dropped_total')} or 0 * count({q.selected('target_info', q.NOT_STACK, q.SERVICE)})"
     enqueue, permanent = _collected("exporter_enqueue_failed"), _collected("exporter_send_failed", PERMANENT)
     queue = 'max(otelcol_exporter_queue_size{job="otelcol"} / otelcol_exporter_queue_capacity{job="otelcol"})'
     down = f"count(up{{{STACK}}} == 0) or 0 * count(up{{{STACK}}})"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+STACK = "otelcol|prometheus|jaeger|loki|alertmanager"
+NOT_STACK = f'job!~"{STACK}"'
+"""Parts of the stack have a `target_info` too, and are no services."""
 SERVICE = 'job=~"$job", instance=~"$instance"'
 MODEL = f'{SERVICE}, ml_model_name=~"$model", ml_model_version=~"$version"'
 STEP = "$__rate_interval"

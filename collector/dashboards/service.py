@@ -36,7 +36,7 @@ def build() -> Dashboard:
 def _health(board: Dashboard) -> None:
     board.with_row(Row("Is it healthy?"))
     firing = 'sum(ALERTS{alertstate="firing", severity="page"}) or vector(0)'
-    reporting = f"count(group by (job, instance)({q.selected('target_info', scope=q.SERVICE)}))"
+    reporting = f"count(group by (job, instance)({q.selected('target_info', q.NOT_STACK, q.SERVICE)}))"
     low = p.low_is_good
     for panel in (
         p.figure("Requests", "Prediction calls per second.", "reqps", p.metric(q.rate(REQUESTS))),
@@ -47,7 +47,7 @@ def _health(board: Dashboard) -> None:
         p.figure("Pages", "Firing alerts that page somebody.", "short", p.metric(firing), steps=low(1, 1)),
     ):
         board.with_panel(panel)
-    alerts = p.metric('ALERTS{alertstate="firing"}', now=True, form="table")
+    alerts = p.metric('ALERTS{alertstate="firing", severity=~"page|ticket"}', now=True, form="table")
     columns = {
         "alertname": ("Alert", "string"),
         "severity": ("Severity", "string"),

@@ -8,6 +8,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
 
 from .panels import METRICS
+from .queries import NOT_STACK
 
 
 def source(name: str, label: str, kind: str, uid: str) -> Any:
@@ -29,7 +30,7 @@ ANY = ".*"
 """Also takes series without the label: a version that is unknown, a sender without an instance id."""
 METRIC_SOURCE = source("datasource", "Metrics", "prometheus", "prometheus")
 LOG_SOURCE = source("logs", "Logs", "loki", "loki")
-JOB = labels("job", "Service", "label_values(target_info, job)")
+JOB = labels("job", "Service", f"label_values(target_info{{{NOT_STACK}}}, job)")
 INSTANCE = labels("instance", "Instance", 'label_values(target_info{job=~"$job"}, instance)', everything=ANY)
 MODEL = labels("model", "Model", 'label_values(ml_requests_total{job=~"$job"}, ml_model_name)')
 VERSION = labels(

@@ -89,5 +89,5 @@ def _labels(rule: dict[str, Any]) -> set[str]:
 def log_labels() -> set[str]:
     """Return the labels and the structured metadata that log records have in Loki."""
     own = {"service_name", "service_namespace", "deployment_environment_name"}
-    added = {"trace_id", "span_id", "severity_text", "severity_number", "detected_level", "event_name"}
+    added = {"trace_id", "span_id", "severity_text", "severity_number", "detected_level", "event_name", "__error__"}
     return own | added | {label_name(each) for event in semconv.EVENTS for each in event.attributes}

@@ -12,6 +12,7 @@ import promql_parser
 import pytest
 import yaml
 from panel_queries import QUIET, dashboards, filled, panel_queries, panels
+
 from otelml.viewer.receiver import Receiver
 
 ROOT = Path(__file__).parents[2]
