@@ -1,0 +1,1 @@
+"""Grafana dashboards in code: `python -m collector.dashboards` writes collector/grafana/dashboards/*.json."""
