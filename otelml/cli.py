@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["demo"]:
         return _demo(arguments[1:])
+    if arguments[:1] == ["stack"]:
+        return _stack(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.function is None:
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     names.add_argument("--markdown", action="store_true", help="as docs/metrics.md holds them")
     names.set_defaults(function=_semconv)
     commands.add_parser("demo", help="serve real flights and watch the telemetry (otelml demo --help)")
+    commands.add_parser("stack", help="run the collector, Prometheus, Jaeger and Loki here (otelml stack --help)")
     commands.add_parser("version", help="print the version").set_defaults(function=_version)
     return parser
 
@@ -223,6 +226,12 @@ def _demo(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return BAD_INPUT
     return int(demo(arguments))
+
+
+def _stack(arguments: list[str]) -> int:
+    from otelml.stack.cli import main as stack  # noqa: PLC0415 - nothing else needs it
+
+    return int(stack(arguments))
 
 
 def _version(_: argparse.Namespace) -> int:
