@@ -255,7 +255,7 @@ def _verify(options: argparse.Namespace) -> int:
     lost = [finding.store for finding in findings if not finding.found]
     if lost:
         print(
-            f"\nThe collector took the prediction, and after {verify.FIND_SECONDS:.0f} s it is not in {', '.join(lost)}.\n"
+            f"\nThe collector took it, and after {verify.FIND_SECONDS:.0f} s it is not in {', '.join(lost)}.\n"
             "See: otelml stack status, otelml stack logs otelcol",
             file=sys.stderr,
         )

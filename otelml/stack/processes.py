@@ -43,7 +43,7 @@ def start(name: str, command: Sequence[str], environment: Mapping[str, str], run
 
 def _plain_environment() -> dict[str, str]:
     """Return the environment less what would steer the processes' own OpenTelemetry, or send them through a proxy."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("OTEL", "STACK_")) and "proxy" not in k.lower()}
+    return {k: v for k, v in os.environ.items() if not k.startswith("OTEL") and "proxy" not in k.lower()}
 
 
 def find(name: str, run: Path) -> psutil.Process | None:
