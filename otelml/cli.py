@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["demo"]:
         return _demo(arguments[1:])
+    if arguments[:1] == ["stack"]:
+        return _stack(arguments[1:])
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.function is None:
@@ -65,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     names.set_defaults(function=_semconv)
     slo.add_command(commands)
     commands.add_parser("demo", help="serve real flights and watch the telemetry (otelml demo --help)")
+    commands.add_parser("stack", help="run the collector, Prometheus, Jaeger and Loki here (otelml stack --help)")
     commands.add_parser("version", help="print the version").set_defaults(function=_version)
     return parser
 
@@ -225,6 +228,12 @@ def _demo(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return BAD_INPUT
     return int(demo(arguments))
+
+
+def _stack(arguments: list[str]) -> int:
+    from otelml.stack.cli import main as stack  # noqa: PLC0415 - nothing else needs it
+
+    return int(stack(arguments))
 
 
 def _version(_: argparse.Namespace) -> int:

@@ -1,0 +1,1 @@
+"""The bundled stack on this machine: built, started, watched and stopped by ``otelml stack``."""
