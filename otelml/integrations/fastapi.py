@@ -15,6 +15,7 @@ import inspect
 import logging
 import os
 import re
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -25,12 +26,12 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 from otelml import context
 from otelml._guard import attempt, guard
 from otelml.config import EXCLUDED_URLS
-from otelml.integrations import asgi
 from otelml.integrations._private_spans import PrivateTracerProvider, stable_http_names
-from otelml.integrations.asgi import HEADER, PLAIN_PATH, Requests
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
+
+    from otelml.integrations.asgi import Requests
 
     Message = MutableMapping[str, Any]
     Send = Callable[[Message], Awaitable[None]]
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("otelml")
 
 _EXCLUDED_VARIABLES = ("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS", "OTEL_PYTHON_EXCLUDED_URLS")
+_HEADER = context.HEADER.lower().encode()
+_PLAIN_PATH = re.compile(r"/[\w./-]*")
 _MARK = "otelml.request_id"
 _STARTS = ("http.response.start", "websocket.accept")
 _INSTRUMENTED = "_is_instrumented_by_opentelemetry"  # where upstream notes that an application is instrumented
@@ -111,13 +114,20 @@ class _Patch:
             "tracer_provider": PrivateTracerProvider(tracer_provider),
             "meter_provider": meter_provider,
         }
-        self.requests = Requests(patterns, tracer_provider, meter_provider, buckets)
+        self._observed = (patterns, tracer_provider, meter_provider, buckets)
         self.by_upstream = _only_upstream_can()
         self.active = True
         self.apps: WeakSet[Any] = WeakSet()
         self.upstream: Any = None
         self.instrument_app: Any = None
         self.undoing: list[Callable[[], None]] = []
+
+    @cached_property
+    def requests(self) -> Requests:
+        """Return what observes requests; imported when there is an application to observe."""
+        from otelml.integrations.asgi import Requests  # noqa: PLC0415 - see above
+
+        return Requests(*self._observed)
 
     def apply(self, fastapi: Any) -> None:
         """Wrap ``FastAPI.__call__`` and background tasks; called when fastapi is imported."""
@@ -227,6 +237,7 @@ class _Patch:
 
     def traced(self, call: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
         """Return ``BackgroundTask.__call__`` with a span of its own below that of an observed request."""
+        from otelml.integrations import asgi  # noqa: PLC0415 - an application is about to be observed
 
         async def __call__(task: Any) -> None:  # noqa: N807 - stands for it
             request = asgi.current() if self.active and not hasattr(type(task), _TRACED_BY_UPSTREAM) else None
@@ -242,7 +253,7 @@ class _Patch:
 
 
 def _pattern(path: str) -> str:
-    return f"{re.escape(path)}/?$" if PLAIN_PATH.fullmatch(path) else path
+    return f"{re.escape(path)}/?$" if _PLAIN_PATH.fullmatch(path) else path
 
 
 def _excluded_by_environment() -> list[str]:
@@ -262,7 +273,7 @@ def _base(fastapi_class: type[Any]) -> type[Any]:
 
 
 def _incoming(scope: Message) -> bytes | None:
-    return next((value for key, value in scope.get("headers") or () if key.lower() == HEADER), None)
+    return next((value for key, value in scope.get("headers") or () if key.lower() == _HEADER), None)
 
 
 def _echoing(send: Send, request_id: bytes) -> Send:
@@ -271,8 +282,8 @@ def _echoing(send: Send, request_id: bytes) -> Send:
     async def echo(message: Message) -> None:
         if message["type"] in _STARTS:
             headers = list(message.get("headers") or ())
-            if all(key.lower() != HEADER for key, _ in headers):
-                message = {**message, "headers": [*headers, (HEADER, request_id)]}
+            if all(key.lower() != _HEADER for key, _ in headers):
+                message = {**message, "headers": [*headers, (_HEADER, request_id)]}
         await send(message)
 
     return echo
