@@ -3,8 +3,10 @@
 import argparse
 import importlib
 import json
+import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -228,3 +230,16 @@ def test_sparkline(load):
     assert load("memory").sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
     assert load("memory").sparkline([0, 0, 7, 7], width=2) == "▁█"
     assert load("memory").sparkline([5, 5]) == "▁▁"
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None and "CI" not in os.environ, reason="apt-get install wrk")
+def test_serving_quick(tmp_path):
+    """A served application is loaded, observed by otelml and by upstream, and all telemetry arrives once."""
+    run("serving.py", "--quick", "--only", "otelml,upstream", "--json", tmp_path / "figures.json")
+    assert (tmp_path / "figures.json").exists()
+
+
+def test_sklearn_rows_quick(tmp_path):
+    """One-row calls are measured alone and observed, and what was observed arrives exactly once."""
+    said = run("sklearn_rows.py", "--quick", "--only", "otelml,sdk", "--json", tmp_path / "figures.json")
+    assert "Every span, log record and point arrived" in said
