@@ -2,22 +2,25 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
+from otelml.stack import build
 
-def find(program):
-    """Return the path of a program of the stack: `OTELML_STACK_BIN`, the cache, the path; None where there is none."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "otelml" / "bin"
-    return shutil.which(program, path=os.environ.get("OTELML_STACK_BIN") or cache) or shutil.which(program)
+
+def pytest_collection_modifyitems(items):
+    """Tests that run promtool belong to those on the stack's binaries."""
+    for item in items:
+        if "promtool" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.stack)
 
 
 @pytest.fixture(scope="session")
 def promtool():
     """Return the path of promtool; without it the test is skipped, in continuous integration it fails."""
-    path = find("promtool")
+    built = build.binary("promtool")
+    path = str(built) if built.is_file() else shutil.which("promtool")
     if path is None:
-        reason = "promtool is not there: otelml stack build, or set OTELML_STACK_BIN"
+        reason = "promtool is not there: otelml stack build (needs Go)"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     return path

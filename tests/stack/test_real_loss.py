@@ -35,6 +35,7 @@ class Load:
     def _run(self, sender):
         while not self._stop.is_set():
             sender.send(100)
+            time.sleep(0.1)  # what is sent is to be read back in a test's time
 
     def __enter__(self):
         for thread in self._threads:
