@@ -86,7 +86,7 @@ def measure(line: Measured, endpoint: Endpoint, run: str, options: argparse.Name
         "OTEL_BLRP_MAX_QUEUE_SIZE": "200000",
         "PYTHONPATH": ":".join([str(HERE), *filter(None, [endpoint.environment(run).get("PYTHONPATH", "")])]),
     }
-    calls = options.calls if line.case == "scaler" else max(options.burst, options.calls // 4)
+    calls = options.calls if line.case == "scaler" else max(options.burst, options.calls // 8)
     sizes = {
         "--calls": calls,
         "--warm-up": max(options.burst, calls // 4),
@@ -150,7 +150,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--calls", type=int, default=3000, help="calls in a round, a fourth for the slow models")
+    parser.add_argument("--calls", type=int, default=3000, help="calls in a round, an eighth for the slow models")
     parser.add_argument("--burst", type=int, default=25, help="calls made without a wait")
     parser.add_argument("--busy", type=float, default=0.5, help="share of the time spent in calls")
     parser.add_argument("--only", default="", help=f"of {', '.join((*CONTENDERS, *CASES))}; comma separated")

@@ -34,6 +34,16 @@ _KIND_BY_MIXIN: dict[str, Kind] = {
 }
 
 
+def small(inputs: object) -> bool:
+    """Whether ``inputs`` is an array or a frame that costs less to copy than to read (a frame: a third)."""
+    if type(inputs) is np.ndarray:
+        return inputs.size <= SMALL and not inputs.dtype.hasobject
+    if type(inputs) is not getattr(sys.modules.get("pandas"), "DataFrame", None):
+        return False
+    rows, columns = inputs.shape  # type: ignore[attr-defined] # a frame
+    return bool(rows * columns <= SMALL)
+
+
 def facts(method: str, result: object, labels: object, kind: Kind) -> Facts:
     """Return the keyword arguments of ``Prediction.observe`` for ``result``.
 

@@ -292,15 +292,24 @@ def test_the_start_event_is_emitted_at_the_start():
 
 
 @pytest.mark.parametrize("rows", [1, 60], ids=["copied", "read_at_once"])
-def test_arrays_changed_after_the_call_change_nothing(seen, rows):
-    """What is told is what was given and gave, even if both arrays are overwritten before they are worked off."""
-    model, inputs = looking(), X[:rows].copy()
-    inputs[0, 0] = np.nan
+@pytest.mark.parametrize("kind", [np.array, pd.DataFrame], ids=["array", "frame"])
+def test_arrays_changed_after_the_call_change_nothing(seen, kind, rows):
+    """What is told is what was given and gave, even if both are overwritten before they are worked off."""
+    inputs = kind(X[:rows])
+    if kind is np.array:
+        inputs[0, 0] = np.nan
+    else:
+        inputs.iloc[0, 0] = np.nan
     model = make_pipeline(Looking(), Constant()).fit(X, Y)
     answer = model.predict_proba(inputs)
-    inputs[:] = np.nan
+    if kind is np.array:
+        inputs[:] = np.nan
+    else:
+        inputs.iloc[:] = np.nan
     answer[:] = 0.5
     model[-1].classes_[:] = 9
+    (root,) = [s for s in seen.spans() if s.name == "predict Constant"]
+    assert root.attributes["ml.input.shape"] == (rows, 4)
     assert seen.total("ml.input.missing_values") == 1
     assert {p.attributes["ml.prediction.class"] for p in seen.points("ml.predictions")} == {"1"}
     assert {p.min for p in seen.points("ml.prediction.confidence")} == {0.75}
