@@ -52,8 +52,7 @@ def _prometheus(state: State, ports: Mapping[str, int]) -> _Row:
         "--storage.tsdb.retention.size=8GB",
         f"--web.listen-address={LOOPBACK}:{ports['prometheus']}",
         "--web.enable-otlp-receiver",
-        # A counter that begins at seven has grown by seven: without it the first errors of a kind count nowhere.
-        "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
+        "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
     return "prometheus", arguments, f"{url}/-/ready", url
