@@ -61,6 +61,11 @@ class Encoded:
         self.data, self.home, self.count = data, home, count
 
 
+def messages(item: object) -> int:
+    """Return how many spans or log records an item of a queue is."""
+    return item.count if type(item) is Encoded else 1
+
+
 class Home:
     """The resource and scope that spans and log records belong to, encoded when first needed."""
 

@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from opentelemetry.context import attach, set_value
 
 from otelml._guard import attempt
-from otelml.encoding import Encoded
+from otelml.encoding import messages
 
 T = TypeVar("T")
 OnDrop = Callable[[str, str, int], None]
@@ -111,11 +111,6 @@ class Flush:
     def wait(self, timeout: float) -> bool:
         """Return whether everything was exported within ``timeout`` seconds."""
         return self._done.wait(max(0.0, timeout)) and self._ok
-
-
-def messages(item: object) -> int:
-    """Return how many spans or log records an item of a queue is."""
-    return item.count if type(item) is Encoded else 1
 
 
 class BatchQueue(Generic[T]):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otelml import _sdk, exporters
 from otelml._guard import guard, logger
-from otelml.encoding import Encoded, Home
+from otelml.encoding import Encoded, Home, messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class MixedExporter:
         exporter: Exporter,
         sender: _sdk.Sender,
         encode: Callable[[list[Any]], Any],
-        too_large: Callable[[], None] = lambda: None,
+        too_large: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._exporter, self._sender, self._encode, self._too_large = exporter, sender, encode, too_large
         self._largest = min(LARGEST, sender.largest) if sender.largest > 0 else LARGEST
@@ -56,12 +56,12 @@ class MixedExporter:
         return Outcome("FAILURE" if lost else "SUCCESS", lost)
 
     def _lost(self, batch: list[Any]) -> int:
-        """Send a batch; return the number of items that did not arrive, without those that are too large."""
+        """Send a batch; return the number of messages that did not arrive, without those that are too large."""
         request = self._request(batch)
         if len(request) <= self._largest:
-            return 0 if self._sender.send(request) else len(batch)
+            return 0 if self._sender.send(request) else sum(map(messages, batch))
         if len(batch) == 1:
-            self._too_large()
+            self._too_large(messages(batch[0]))
             return 0
         half = len(batch) // 2
         return self._lost(batch[:half]) + self._lost(batch[half:])
@@ -106,9 +106,9 @@ class Answers:
                     message or "no reason",
                 )
 
-    def too_large(self) -> None:
-        """Count one item that no request can hold."""
-        self._on_drop(_WHAT[self._signal], "size", 1)
+    def too_large(self, count: int) -> None:
+        """Count the messages of an item that no request can hold."""
+        self._on_drop(_WHAT[self._signal], "size", count)
 
 
 def _partial_success(body: bytes) -> tuple[int, str]:

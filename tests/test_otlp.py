@@ -14,7 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otelml import _sdk, config, encoding
+from otelml._drops import Drops
 from otelml.encoding import Encoded, Home
+from otelml.export import BatchQueue, Outage
 from otelml.otlp import Answers, MixedExporter, maker, mixed, takes_encoded, why_not_encoded
 
 CONTEXT = trace.SpanContext(1, 2, is_remote=False)
@@ -172,3 +174,30 @@ def test_a_whole_process_and_its_child(otlp, tmp_path, environ, taken):
         sent = [known["service.instance.id"] for known, scope in otlp._each(kind) for _ in getattr(scope, messages)]
         each = 2 if kind == "spans" else 1
         assert sorted(sent.count(x) for x in set(sent)) == [each, 2 * each]
+
+
+@pytest.mark.parametrize("largest", [10_000, 8], ids=["not sent", "too large"])
+def test_what_is_lost_counts_every_message(largest):
+    """Encoded items hold many messages: a failed export, or one no request can hold, counts each of them."""
+    drops = Drops()
+    sender = _sdk.Sender(lambda _: False, largest)
+    answers = Answers("traces", drops.add)
+    home = Home(Resource({}), InstrumentationScope("otelml"))
+    items = [Encoded(b"\x12\x00" * 5, home, 5), Encoded(b"\x12\x00" * 3, home, 3), Encoded(b"\x12\x00", home)]
+
+    class Nothing:
+        """An exporter that is never asked."""
+
+        def shutdown(self):
+            """Close."""
+
+    exporter = MixedExporter(Nothing(), sender, list, answers.too_large)
+    queue = BatchQueue("span", lambda: exporter, drops.add, Outage(), delay=60.0)
+    for item in items:
+        queue.put(item)
+    assert len(queue) == 9
+    queue.force_flush(5)
+    assert len(queue) == 0
+    assert sum(drops.counts().values()) == 9
+    assert {where for _, where in drops.counts()} == {"export" if largest > 8 else "size"}
+    queue.shutdown(1)
