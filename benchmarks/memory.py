@@ -79,11 +79,10 @@ class Phase:
     def run(self, predict: Callable[[], object], seconds: float, rate: float) -> None:
         """Make predictions in small bursts, and take samples between them."""
         process, begun, collecting = psutil.Process(), time.perf_counter(), Collecting()
-        burst, due, sample_at = max(1, round(rate / TICKS)), begun, begun
-        while due < begun + seconds:
+        burst, sample_at = max(1, round(rate / TICKS)), begun
+        for tick in range(1, round(seconds * rate / burst) + 1):
             self._burst(predict, burst)
-            due += burst / rate
-            now = time.perf_counter()
+            due, now = begun + tick * burst / rate, time.perf_counter()
             if now >= sample_at:
                 # Not gc.get_objects(): it holds tuples that another thread is about to make, which breaks them.
                 self.samples.append(Sample(self.made, process.memory_info().rss, sys.getallocatedblocks()))

@@ -60,7 +60,7 @@ UNSAMPLED = {"OTEL_TRACES_SAMPLER": "always_off"}
 
 def contenders() -> dict[str, Contender]:
     """Return every contender by name; ratios are against the one that ``against`` names."""
-    rows, bare = "sdk-rows", "sdk-decorator-unsampled"
+    rows, features, bare = "sdk-rows", "sdk-features", "sdk-decorator-unsampled"
     return {
         IDLE: Contender("the loop alone", IDLE, IDLE),
         "sdk": Contender("OpenTelemetry SDK by hand", "sdk", "sdk"),
@@ -73,6 +73,8 @@ def contenders() -> dict[str, Contender]:
         "otelml-decorator-unsampled": Contender("otelml, decorator, sampled out", "otelml_decorated", bare, UNSAMPLED),
         rows: Contender("SDK by hand, 1,024 rows a call", "sdk_rows", rows, share=0.025),
         "otelml-rows": Contender("otelml, 1,024 rows a call", "otelml_rows", rows, share=0.025),
+        features: Contender("SDK by hand, 1,024 rows, 30 features", "sdk_features", features, share=0.003),
+        "otelml-features": Contender("otelml, 1,024 rows, 30 features", "otelml_features", features, share=0.003),
         "otelml-threads": Contender("otelml, 8 threads of one model", "otelml", "otelml", threads=8),
     }
 

@@ -3,7 +3,8 @@
 Each way to observe runs in a server process of its own, in rounds (A B C, C B A, ...), under eight connections that ask
 as fast as they are answered, and exports to a real OTLP receiver. A round in which a span or measurement is missing,
 or one too many, ends the run with exit 1. Ratios are to the unobserved application in the same round. Where there are
-two cores or more the server has one to itself; wrk and the receiver share another.
+two cores or more the server has one to itself; wrk and the receiver share another. A last table tells which threads
+take the CPU time of a request. With ``--frozen`` every server calls ``gc.freeze()`` before it is measured.
 """
 
 from __future__ import annotations
@@ -33,12 +34,23 @@ BARE = "bare"
 TITLES = {
     BARE: "not observed",
     "otelml": "otelml",
+    "otelml-http": "otelml, the model not observed",
     "upstream": "OpenTelemetry's instrumentation + SDK",
     "by-hand": "the same, quiet, predictions by hand",
     "native": "FastAPI's own telemetry + SDK",
 }
 APPS = ("plain", "predict", "predict-async")
 COLUMNS = (40, 12, 8, 10, 8, 10, 8, 12)
+PARTS = {
+    "loop": "event loop",
+    "pool": "pool",
+    "recorder": "recorder",
+    "export": "exporters",
+    "other": "others",
+    "collecting": "of it garbage",
+    "full": "full/s",
+}
+"""Threads of the server by kind, what they spend on garbage collections, and how many of those are full ones."""
 INSTALL = "wrk is not installed: apt-get install wrk (Debian, Ubuntu), or brew install wrk (macOS)"
 
 
@@ -128,9 +140,9 @@ def measure(served: Served, base: str, run: str, options: argparse.Namespace) ->
     with server(served, f"{base}/{run}", options.core) as process:
         port = asked(process)["port"]
         warm = load(port, options.warm_up, options)
-        before = asked(process, "cpu")["cpu"]
+        before = asked(process, "freeze" if options.frozen else "cpu")
         found = load(port, options.seconds, options)
-        found["cpu"] = (asked(process, "cpu")["cpu"] - before) / found["requests"] / 1e3
+        found |= spent(before, asked(process, "cpu"), found)
         found["end"] = asked(process, "stop")
     found["rate"] = found["requests"] / found["seconds"]
     found["answered"] = warm["requests"] + found["requests"]
@@ -139,6 +151,17 @@ def measure(served: Served, base: str, run: str, options: argparse.Namespace) ->
         found["received"] = json.load(answer)
     served.rounds.append(found)
     return [f"{TITLES[served.way]}, {served.app}: {fault}" for fault in faults(found, options.connections)]
+
+
+def spent(before: Mapping[str, Any], after: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the CPU time of a request in µs, in all and by part, and how many full collections there were a second."""
+
+    def each(what: str, of: Mapping[str, Any], earlier: Mapping[str, Any]) -> float:
+        return (float(of.get(what, 0)) - float(earlier.get(what, 0))) / float(found["requests"]) / 1e3
+
+    threads = {kind: each(kind, after["threads"], before["threads"]) for kind in PARTS}
+    whole = {what: each(what, after, before) for what in ("cpu", "collecting")}
+    return {**threads, **whole, "full": (after["full"] - before["full"]) / found["seconds"]}
 
 
 def faults(found: Mapping[str, Any], connections: int) -> list[str]:
@@ -203,6 +226,15 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines[1:])
 
 
+def parts(chosen: list[Served]) -> str:
+    """Return the table of where the CPU time of a request goes, in µs."""
+    lines = [f"{'CPU µs a request':<48}" + "".join(f"{title:>15}" for title in PARTS.values())]
+    for served in chosen:
+        name = f"{TITLES[served.way]}, {served.app}"
+        lines.append(f"{name:<48}" + "".join(f"{served.median(part):>15.1f}" for part in PARTS))
+    return "\n".join(lines)
+
+
 def setting() -> str:
     """Return what serves: the server's parser and loop decide how much time a request takes without telemetry."""
     loop = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
@@ -219,6 +251,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--apps", default="plain,predict", help=f"comma separated, of: {', '.join(APPS)}")
     parser.add_argument("--only", default="", help=f"ways, comma separated, of: {', '.join(TITLES)}")
+    parser.add_argument("--frozen", action="store_true", help="gc.freeze() in every server before it is measured")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--quick", action="store_true", help="one short round: proves delivery, says nothing of time")
     options = parser.parse_args()
@@ -245,9 +278,9 @@ def main() -> int:
     found = rounds(chosen, options)
     bare = {served.app: served for served in chosen if served.way == BARE}
     rows = [row(served, bare[served.app]) for served in chosen] if not found else []
-    where = machine() | {"server": setting(), "pinned": others is not None}
+    where = machine() | {"server": setting(), "pinned": others is not None, "frozen": options.frozen}
     print(f"{where['date']}, {where['cpu']}, {where['cores']} cores, Python {where['python']}, {where['server']}\n")
-    print(table(rows))
+    print(table(rows), parts(chosen), sep="\n\n")
     if options.json is not None:
         raw = {f"{served.way} {served.app}": served.rounds for served in chosen}
         options.json.write_text(json.dumps({"machine": where, "rows": rows, "rounds": raw, "lost": found}, indent=1))

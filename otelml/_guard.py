@@ -22,12 +22,23 @@ logger = logging.getLogger("otelml")
 strict = False
 """Raise instead of counting. Set by the test-suite only."""
 
+
+def _class_name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+describe: Callable[[BaseException], str] = _class_name
+"""Returns a fault as text without values of the application's; set by ``_scrub``, which stands on this module."""
+
 _lock = threading.RLock()  # re-entrant: a finaliser that runs inside may fail as well
 _errors: Counter[str] = Counter()
 
 
 def failed(site: str, error: BaseException) -> None:
-    """Count a fault of otelml at ``site``; log the first one of each site with its stack trace."""
+    """Count a fault of otelml at ``site``; log the first one of each site, with its places but no values.
+
+    A fault often quotes what it failed on, and its context may be an exception of the application's.
+    """
     if strict:
         raise error
     with _lock:
@@ -35,9 +46,10 @@ def failed(site: str, error: BaseException) -> None:
         first = _errors[site] == 1
     if first:
         logger.warning(
-            "otelml: internal error in %s; the application goes on with less telemetry (later ones are only counted)",
+            "otelml: internal error in %s; the application goes on with less telemetry (later ones are only counted)\n"
+            "%s",
             site,
-            exc_info=error,
+            describe(error),
         )
 
 

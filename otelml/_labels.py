@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import Any
 
 from otelml import semconv
 from otelml._guard import attempt
+from otelml._text import encodable, kind_name, plain
 
 OTHER = "other"
 MAX_LENGTH = 128
@@ -38,21 +40,34 @@ def bounded(attribute: str, value: object) -> str:
         return known.setdefault(label, label)
 
 
+def fold(attribute: str, label: str) -> None:
+    """Count a label that became ``other`` although it is a known one."""
+    if label != OTHER:
+        with _lock:
+            _folded[attribute] += 1
+
+
 def text(value: object) -> str:
     """Return ``value`` as text of at most 128 characters that every exporter can encode."""
-    made = value if type(value) is str else attempt(_text, value)[0]
-    plain = (type(value).__name__ if made is None else made)[:MAX_LENGTH]
-    return plain if plain.isascii() else plain.encode("utf-8", "replace").decode()
+    if type(value) is not str:
+        value = attempt(_spelled, value)[0] or plain(value)
+    short = value[:MAX_LENGTH]
+    return short if short.isascii() else encodable(short)
 
 
 def name(value: object) -> str:
     """Return a name given by the application: its text, or the class of an object that is no scalar."""
-    return text(value if isinstance(value, (str, bytes, bool, int, float)) else type(value).__name__)
+    return text(value if issubclass(type(value), (str, bytes, bool, int, float)) else kind_name(value))
 
 
 def folded() -> dict[str, int]:
     """Return how many times a value was folded into ``other``, by attribute."""
     return dict(_folded)
+
+
+def counts() -> dict[str, int]:
+    """Return how many values of each attribute are known; its limit is in ``semconv``."""
+    return {attribute: len(known) for attribute, known in dict(_known).items()}
 
 
 def reset() -> None:
@@ -68,11 +83,9 @@ def after_fork() -> None:
     _folded.clear()
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bool):
+def _spelled(value: Any) -> str | None:
+    """Return numbers that have a spelling of their own: 3.0 is the class 3; None for any other value."""
+    if type(value) is bool:
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)
+    whole = issubclass(type(value), float) and float.is_integer(value)
+    return str(int(value)) if whole else None

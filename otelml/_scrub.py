@@ -10,7 +10,9 @@ import re
 import traceback
 from typing import TYPE_CHECKING
 
-from otelml._guard import guarded
+from otelml import _guard
+from otelml._guard import attempt, guarded
+from otelml._text import encodable, is_long, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +56,7 @@ def scrub(text: str) -> str:
 
     At most ``MAX_MESSAGE`` characters. Words outside quotes stay: they are the library's own.
     """
-    text = text[:MAX_INPUT].translate({0: None, 1: None, 2: None})
+    text = encodable(text[:MAX_INPUT].translate({0: None, 1: None, 2: None}))
     text = _without_quoted(text)
     head, *rest = text.strip().splitlines() or [""]
     head = _without_brackets(head)
@@ -68,14 +70,23 @@ def scrub(text: str) -> str:
 
 @guarded("scrub.message", "")
 def message(error: BaseException) -> str:
-    """Return the scrubbed message of an exception; empty when its ``__str__`` fails."""
-    return scrub(str(error))
+    """Return the scrubbed message of an exception; empty when its ``__str__`` fails, which is no fault of ours."""
+    text, _ = attempt(_said, error)
+    return "" if text is None else scrub(text)
+
+
+def _said(error: BaseException) -> str:
+    """Return what an exception says; of one that was given long lists what those are: its text may be endless."""
+    if any(map(is_long, error.args)):
+        return ", ".join(map(plain, error.args))
+    return str.__str__(str(error))
 
 
 def type_name(error: BaseException) -> str:
     """Return the class of an exception with its module, as ``exception.type`` wants it."""
     kind = type(error)
-    return kind.__qualname__ if kind.__module__ in ("builtins", "") else f"{kind.__module__}.{kind.__qualname__}"
+    module = kind.__module__ if type(kind.__module__) is str else ""
+    return encodable(kind.__qualname__ if module in ("builtins", "") else f"{module}.{kind.__qualname__}")
 
 
 @guarded("scrub.stacktrace", "")
@@ -135,6 +146,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _trace(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__, limit=-MAX_FRAMES)
-    lines = [f'File "{frame.filename}", line {frame.lineno}, in {frame.name}' for frame in frames]
+    lines = [encodable(f'File "{frame.filename}", line {frame.lineno}, in {frame.name}') for frame in frames]
     text = message(error)
     return "\n".join([*lines, f"{type_name(error)}: {text}" if text else type_name(error)])
+
+
+_guard.describe = stacktrace

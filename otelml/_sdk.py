@@ -6,15 +6,19 @@ changes one of them.
 1. ``attach``/``detach`` set the context variable itself. Fall-back: ``opentelemetry.context.attach``/``detach``.
 2. ``direct_tracer`` hands finished spans to the processors. Fall-back: ``tracer.start_span``.
 3. ``sender`` and ``set_stub`` send OTLP bytes with an exporter's own client. Fall-back: the exporter encodes itself.
-4. ``log_processors_of`` tells who sees our log records. Fall-back: ``logger.emit``.
+4. ``name_instance`` gives a forked child's telemetry an id. Fall-back: the one that the SDK makes.
+5. ``log_processors_of`` tells who sees our log records. Fall-back: ``logger.emit``.
+6. ``keep_random_apart`` gives it random numbers of its own. Fall-back: it draws from the application's.
 """
 
 from __future__ import annotations
 
+import sys
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.trace import SpanContext
 else:
     np = LazyModule("numpy")
@@ -177,6 +182,12 @@ def processors_getter(tracer: Tracer) -> Callable[[], object]:
     return partial(getattr, tracer.span_processor, "_span_processors", None)
 
 
+def name_instance(provider: object, resource: Resource) -> bool:
+    """Merge what is known of a forked child into a provider's resource; returns False where the SDK has no way."""
+    update = getattr(provider, "_update_resource", None)
+    return update is not None and attempt(update, resource)[1] is None
+
+
 def scope_of(tracer: Tracer) -> Any:
     """Return the tracer's instrumentation scope."""
     return tracer._instrumentation_scope
@@ -211,6 +222,8 @@ class Sender:
     send: Callable[[bytes], bool]
     largest: int
     """Bytes that the exporter lets a request have; 0: any number."""
+    attempt: Callable[[bytes], tuple[bool, int | None]] | None = None
+    """Sends too, and returns the HTTP status of the last answer as well; None over gRPC."""
 
 
 def sender(exporter: Any) -> Sender | None:
@@ -224,7 +237,14 @@ def sender(exporter: Any) -> Sender | None:
     largest = getattr(exporter, "_max_request_size", None)
     if type(client).__name__ != "_OTLPHTTPClient" or not isinstance(largest, int) or not hasattr(exporter, "_shutdown"):
         return None
-    return Sender(lambda data: not exporter._shutdown and bool(client.export(data).success), largest)
+
+    def attempted(data: bytes) -> tuple[bool, int | None]:
+        if exporter._shutdown:
+            return False, None
+        result = client.export(data)
+        return bool(result.success), getattr(result, "status_code", None)
+
+    return Sender(lambda data: attempted(data)[0], largest, attempted)
 
 
 def set_stub(exporter: Any, stub: Callable[[Any], Any]) -> bool:
@@ -238,7 +258,9 @@ def set_stub(exporter: Any, stub: Callable[[Any], Any]) -> bool:
 def _grpc_sender(exporter: Any) -> Sender | None:
     """Let a gRPC exporter take bytes for a batch, if a dry run shows that it sends them as they are."""
     translate, client, seen = exporter._translate_data, getattr(exporter, "_client", None), list[bytes]()
+    count = getattr(exporter, "_count_data", len)
     exporter._translate_data = lambda batch: batch if type(batch) is bytes else translate(batch)
+    exporter._count_data = lambda batch: 0 if type(batch) is bytes else count(batch)  # for metrics of its own
     exporter._client = SimpleNamespace(Export=lambda request, **_: seen.append(request))
     result, _ = attempt(lambda: exporter._export(b""))
     exporter._client = client
@@ -280,3 +302,28 @@ def log_limits_of(logger: Any) -> Any:
 def log_home(logger: Any) -> tuple[Any, Any]:
     """Return a logger's resource and instrumentation scope."""
     return logger.resource, logger.instrumentation_scope
+
+
+# 5 Random numbers -----------------------------------------------------------------------------------------------
+
+_apart = Random()  # noqa: S311 - which measurement is an example, how long to wait
+_DRAWING = (
+    ("opentelemetry.sdk.metrics._internal.exemplar.exemplar_reservoir", "randrange", _apart.randrange),
+    ("opentelemetry.exporter.otlp.common.http", "random", _apart),
+    ("opentelemetry.exporter.otlp.proto.grpc.exporter", "random", _apart),
+)
+
+
+def keep_random_apart() -> list[str]:
+    """Have the SDK draw random numbers of its own; return the modules that do, of those that are imported.
+
+    It draws one of Python's for each measurement in a sampled trace and for each export: a seeded program would not
+    repeat itself. Fall-back: it goes on doing so.
+    """
+    found = []
+    for name, attribute, own in _DRAWING:
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, attribute):
+            setattr(module, attribute, own)
+            found.append(name)
+    return found

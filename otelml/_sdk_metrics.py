@@ -8,16 +8,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import lru_cache
+from inspect import signature
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from opentelemetry.sdk import metrics as metrics_sdk
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
-from otelml._lazy import LazyModule
+from otelml._lazy import LazyModule, computed_once
 from otelml._sdk import only_span
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from opentelemetry import metrics, trace
@@ -34,6 +39,10 @@ try:
 except ImportError:  # pragma: no cover - a later SDK; the canary test reports it
     _ExplicitBucketHistogramAggregation = object  # type: ignore[misc,assignment]
     MetricReaderStorage = None  # type: ignore[misc,assignment]
+
+
+FEW = 64
+"""Values that Python goes through sooner than numpy."""
 
 
 class Origins(Protocol):
@@ -62,21 +71,73 @@ class Batch(float):
         """Return the bucket of each value; bucket i holds ``bounds[i-1] < value <= bounds[i]``."""
         index = self._index.get(bounds)
         if index is None:
-            index = self._index[bounds] = np.searchsorted(bounds, self.values, side="left")
+            index = self._index[bounds] = _as_array(bounds).searchsorted(self.values, side="left")
         return index
 
-    def counts(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
+    def _last_ones(self, bounds: tuple[float, ...]) -> list[int]:
+        """Return the number of the last value in each bucket that has one."""
+        buckets = self.buckets(bounds)
+        if buckets.size < FEW:
+            return list(dict(zip(buckets.tolist(), range(buckets.size), strict=True)).values())
+        last = np.full(len(bounds) + 1, -1)
+        last[buckets] = np.arange(buckets.size)
+        found: list[int] = last[last >= 0].tolist()
+        return found
+
+    @computed_once
+    def sums(self) -> tuple[float, float, float]:
+        """Return the sum, the lowest and the highest value."""
+        if self.values.size < FEW:
+            values = self.values.tolist()
+            return sum(values), min(values), max(values)
+        with np.errstate(over="ignore"):  # a sum of huge values is infinite, as it is in the SDK
+            return float(self.values.sum()), float(self.values.min()), float(self.values.max())
+
+    def counts(self, bounds: tuple[float, ...]) -> list[int]:
         """Return how many values fall into each bucket."""
-        return np.bincount(self.buckets(bounds), minlength=len(bounds) + 1)
+        counts: list[int] = np.bincount(self.buckets(bounds), minlength=len(bounds) + 1).tolist()
+        return counts
 
     def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:
         """Return the last measurement of each bucket: (value, context of its span)."""
         if self.origins is None:
             return []
-        last = np.full(len(bounds) + 1, -1)
-        last[self.buckets(bounds)] = np.arange(self.values.size)  # of several, the last one stays
-        found = [(float(self.values[i]), self.origins.span(i)) for i in last[last >= 0].tolist()]
+        found = [(float(self.values[i]), self.origins.span(i)) for i in self._last_ones(bounds)]
         return [(value, only_span(span)) for value, span in found if span is not None]
+
+
+class PlainBatch(Batch):
+    """The same without numpy: what is measured in a service that may never import it."""
+
+    plain: Sequence[float]
+    latest: Sequence[tuple[float, trace.Span]]
+
+    def __new__(cls, values: Sequence[float], latest: Sequence[tuple[float, trace.Span]] = ()) -> Self:
+        """Take finite ``values`` and those of them, with their spans, that are the last of their buckets."""
+        self = float.__new__(cls, len(values))
+        self.plain, self.latest = values, latest
+        return self
+
+    def counts(self, bounds: tuple[float, ...]) -> list[int]:
+        """Return how many values fall into each bucket."""
+        counts = [0] * (len(bounds) + 1)
+        for value in self.plain:
+            counts[bisect_left(bounds, value)] += 1
+        return counts
+
+    @computed_once
+    def sums(self) -> tuple[float, float, float]:
+        """Return the sum, the lowest and the highest value."""
+        return sum(self.plain), min(self.plain), max(self.plain)
+
+    def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:  # noqa: ARG002 - the base's
+        """Return the last measurement of each bucket: (value, context of its span)."""
+        return [(value, only_span(span)) for value, span in self.latest]
+
+
+@lru_cache(64)
+def _as_array(bounds: tuple[float, ...]) -> NDArray[np.float64]:
+    return np.array(bounds, np.float64)
 
 
 class _BatchAggregation(_ExplicitBucketHistogramAggregation):
@@ -84,16 +145,15 @@ class _BatchAggregation(_ExplicitBucketHistogramAggregation):
 
     def aggregate(self, measurement: Any, should_sample_exemplar: bool = True) -> None:
         batch = measurement.value
-        if type(batch) is not Batch:
+        if not isinstance(batch, Batch):
             super().aggregate(measurement, should_sample_exemplar)
             return
-        counts = batch.counts(self._boundaries).tolist()
-        low, high = float(batch.values.min()), float(batch.values.max())
-        with np.errstate(over="ignore"):  # a sum of huge values is infinite, as it is in the SDK
-            total = float(batch.values.sum())
+        counts = batch.counts(self._boundaries)
+        total, low, high = batch.sums
         with self._lock:
-            self._value = counts if self._value is None else [a + b for a, b in zip(self._value, counts, strict=True)]
-            self._sum += total  # type: ignore[assignment]
+            before = self._value
+            self._value = counts if before is None else [a + b for a, b in zip(before, counts, strict=True)]  # type: ignore[assignment]
+            self._sum += total  # type: ignore[assignment] # the SDK says int, and adds floats
             if self._record_min_max:
                 self._min, self._max = min(self._min, low), max(self._max, high)
         if should_sample_exemplar:
@@ -122,6 +182,13 @@ class BatchHistogram(ExplicitBucketHistogramAggregation):
 
 BATCH_VIEW = View(instrument_type=metrics_sdk.Histogram, meter_name="otelml", aggregation=BatchHistogram())
 """Makes every histogram of our meter take batches, in a meter provider of our own."""
+
+
+_LIMIT = {"aggregation_cardinality_limit": 100_000}
+# SDKs before 1.45.2, which some upstream instrumentations still ask for, have no such limit.
+_KNOWN: dict[str, Any] = {name: most for name, most in _LIMIT.items() if name in signature(View).parameters}
+FEATURES_VIEW = View(instrument_name="ml.feature.*", meter_name="otelml", **_KNOWN)
+"""The SDK folds what is more than 2,000 series into one, which would falsify shares; ours are bounded by references."""
 
 
 class OthersView(View):
@@ -162,6 +229,8 @@ def forget_measurements(provider: metrics.MeterProvider) -> bool:
             )
             for reader in consumer._reader_storages
         }
+        for meter in list(provider._meters.values()):  # type: ignore[attr-defined]
+            meter._instrument_registration_lock = Lock()
         for reader in consumer._reader_storages:
             for name, lock in (("_export_lock", Lock), ("_lock", RLock)):
                 if hasattr(reader, name):

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -20,16 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _ORIGIN = "Made by `otelml semconv --markdown` from `otelml/semconv.py`; edit that file, not this one."
-OK, FAULTY, BAD_INPUT, NOT_FOUND = 0, 1, 2, 127
+OK, BAD_INPUT, NOT_FOUND = 0, 2, 127
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (1: faults found, 2: bad input or settings, 127: no such command)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == ["demo"]:
-        return _demo(arguments[1:])
-    if arguments[:1] == ["stack"]:
-        return _stack(arguments[1:])
+    if arguments[:1] and arguments[0] in APART:
+        return APART[arguments[0]](arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.function is None:
@@ -59,15 +56,26 @@ def _parser() -> argparse.ArgumentParser:
     settings = commands.add_parser("config", help="list every setting, its value and where it came from")
     settings.add_argument("--json", action="store_true", help="as JSON")
     settings.set_defaults(function=_config)
-    checks = commands.add_parser("doctor", help="say which way each signal goes, and what is wrong")
+    checks = commands.add_parser("doctor", help="say where each signal goes, whether it is taken, and what is wrong")
     checks.add_argument("--json", action="store_true", help="as JSON")
+    checks.add_argument("--offline", action="store_true", help="send nothing, not even empty OTLP requests")
+    checks.add_argument("--url", help="look at a running service too, by its /metrics (http://host:9464/metrics)")
     checks.set_defaults(function=_doctor)
     names = commands.add_parser("semconv", help="list every metric, span, event and attribute")
     names.add_argument("--markdown", action="store_true", help="as docs/metrics.md holds them")
     names.set_defaults(function=_semconv)
     slo.add_command(commands)
+    commands.add_parser("profile", help="make a reference of data, for drift (otelml profile --help)")
+    commands.add_parser("drift", help="say which features of data have moved from a reference (otelml drift --help)")
     commands.add_parser("demo", help="serve real flights and watch the telemetry (otelml demo --help)")
     commands.add_parser("stack", help="run the collector, Prometheus, Jaeger and Loki here (otelml stack --help)")
+    commands.add_parser("compare", help="compare two versions of a model by their outcomes (otelml compare --help)")
+    commands.add_parser("outcomes", help="import the truths of predictions (otelml outcomes --help)")
+    commands.add_parser("health", help="ask a health probe, for container checks (otelml health --help)")
+    commands.add_parser("spool", help="list or send batches that wait on the disk (otelml spool --help)")
+    commands.add_parser("view", help="receive telemetry and see it in the browser (otelml view --help)")
+    for name in VIEWED:
+        commands.add_parser(name, help=f"of what a viewer has: otelml {name} --help")
     commands.add_parser("version", help="print the version").set_defaults(function=_version)
     return parser
 
@@ -123,18 +131,9 @@ def _table(heads: list[str], rows: list[list[str]]) -> None:
 
 def _doctor(options: argparse.Namespace) -> int:
     settings = config.load()
-    from otelml import doctor  # noqa: PLC0415 - it builds the whole pipeline
+    from otelml.doctor.command import run  # noqa: PLC0415 - it builds the whole pipeline
 
-    findings = doctor.examine(settings)
-    if options.json:
-        print(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        width = max(len(finding.what) for finding in findings)
-        for finding in findings:
-            print(f"{finding.state:6}{finding.what:{width}}  {finding.detail}")
-            if finding.fix:
-                print(f"{'':{width + 8}}→ {finding.fix}")
-    return FAULTY if any(finding.state == doctor.FAULT for finding in findings) else OK
+    return int(run(settings, as_json=options.json, offline=options.offline, url=options.url))
 
 
 # semconv --------------------------------------------------------------------------------------------------------
@@ -195,7 +194,8 @@ def _metric_cells(m: semconv.Metric) -> list[str]:
 
 
 def _attribute_cells(a: semconv.Attribute) -> list[str]:
-    label = f"`{label_name(a.name)}`" if a.limit else "-"
+    name, template, key = a.name.partition("<")
+    label = f"`{label_name(name)}{template}{key}`" if a.limit else "-"
     return [f"`{a.name}`", a.type, str(a.limit or "-"), label, a.help]
 
 
@@ -227,16 +227,72 @@ def _demo(arguments: list[str]) -> int:
     except OtelmlError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    return int(demo(arguments))
+    return int(demo(arguments[1:]))
 
 
 def _stack(arguments: list[str]) -> int:
     from otelml.stack.cli import main as stack  # noqa: PLC0415 - nothing else needs it
 
-    return int(stack(arguments))
+    return int(stack(arguments[1:]))
+
+
+def _drift(arguments: list[str]) -> int:
+    from otelml.drift.command import main as drift  # noqa: PLC0415 - it needs NumPy
+
+    return drift(arguments[0], arguments[1:])
+
+
+def _compare(arguments: list[str]) -> int:
+    from otelml.outcomes.command import compare  # noqa: PLC0415 - nothing else needs it
+
+    return int(compare(arguments[1:]))
+
+
+def _outcomes(arguments: list[str]) -> int:
+    from otelml.outcomes.command import main as outcomes  # noqa: PLC0415 - nothing else needs it
+
+    return int(outcomes(arguments[1:]))
+
+
+def _health(arguments: list[str]) -> int:
+    from otelml.health.probe import main as health  # noqa: PLC0415 - nothing else needs it
+
+    return health(arguments[1:])
+
+
+def _spool(arguments: list[str]) -> int:
+    from otelml.spool.command import main as spool  # noqa: PLC0415 - nothing else needs it
+
+    return int(spool(arguments[1:]))
+
+
+def _view(arguments: list[str]) -> int:
+    from otelml.viewer.cli import main as view  # noqa: PLC0415 - nothing else needs it
+
+    return int(view(arguments[1:]))
+
+
+def _viewed(arguments: list[str]) -> int:
+    from otelml.viewer.terminal import main as viewed  # noqa: PLC0415 - nothing else needs it
+
+    return int(viewed(arguments))
 
 
 def _version(_: argparse.Namespace) -> int:
     sdk, python = version("opentelemetry-sdk"), sys.version.split()[0]
     print(f"otelml {version('otelml')} (opentelemetry-sdk {sdk}, Python {python})")
     return OK
+
+
+APART = {
+    "demo": _demo,
+    "stack": _stack,
+    "profile": _drift,
+    "drift": _drift,
+    "outcomes": _outcomes,
+    "compare": _compare,
+    "health": _health,
+}
+"""Commands that read their own arguments, and import what nothing else needs."""
+VIEWED = ("traces", "logs", "metrics", "errors", "slow", "sql", "await", "export")
+APART |= {"spool": _spool, "view": _view} | dict.fromkeys(VIEWED, _viewed)

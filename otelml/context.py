@@ -25,6 +25,8 @@ HEADER = "X-Request-ID"
 MAX_LENGTH = 128
 
 KEY = otel_context.create_key("otelml-request-id")
+PREDICTION = otel_context.create_key("otelml-prediction-id")
+"""Where a context holds the id of a prediction that is open in another process."""
 _VALID = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{MAX_LENGTH}}}")
 # Extracting remote trace context, as every server instrumentation does, starts an empty OpenTelemetry context: the id
 # set around it would be lost inside.
@@ -81,7 +83,7 @@ class with_request_id:  # noqa: N801 - reads as a statement: with with_request_i
 
 
 def prediction_id() -> str | None:
-    """Return the id of the prediction that is open in this context, or None."""
+    """Return the id of the prediction that is open in this context, maybe in another process, or None."""
     return _prediction_lookup() if _prediction_lookup is not None else None
 
 

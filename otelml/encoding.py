@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _UNIQUE = frozenset({semconv.PREDICTION_ID, semconv.REQUEST_ID})
 """Attributes whose values never come again: not worth remembering."""
 _MAX_REMEMBERED = 64
+MAX_TOGETHER = 256
+"""Messages that wait in a queue as one item."""
 MOST_LINKS = 100
 """Links of a span; of more than 128 the SDK keeps the last."""
 _LOW = (1 << 64) - 1

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry._logs import Logger, LogRecord, SeverityNumber
 
 from otelml import _sdk, context, encoding, semconv, templates
+from otelml._guard import attempt
 from otelml._lazy import is_numpy
+from otelml._text import encodable, kind_name, plain
 from otelml.encoding import Encoded, Home, Known
-from otelml.export import BatchQueue, exporting
+from otelml.outage import exporting
 from otelml.prediction import NANO
 from otelml.processors import LogQueueProcessor
 from otelml.result import Result
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.context.context import Context
 
     from otelml.columns import Columns
+    from otelml.export import BatchQueue
     from otelml.prediction import Prediction
     from otelml.series import Series
 
@@ -32,6 +35,8 @@ MAX_ITEMS = 128
 MAX_DEPTH = 3
 """Levels of lists and mappings inside one attribute; what is deeper is named by its class."""
 MAX_KEY = 256
+MAX_VALUES = 4096
+"""Values of one event, those inside lists and mappings included."""
 _INT64 = 2**63
 SEVERITIES = {
     "trace": SeverityNumber.TRACE,
@@ -43,7 +48,6 @@ SEVERITIES = {
     "critical": SeverityNumber.FATAL,
     "fatal": SeverityNumber.FATAL,
 }
-_PLAIN = (str, bool, int, float)
 NOTHING = Result()
 
 
@@ -163,7 +167,7 @@ class Description:
         self.prediction = p
         self.result = result = p.outcome() or NOTHING
         self.known = _known(
-            *(p.series, p.operation, p.framework, None if p.error is None else p.error.type),
+            *(p.series, p.variant, p.operation, p.framework, None if p.error is None else p.error.type),
             *(result.rows, result.input_shape, result.input_dtype, result.missing),
             *(result.shape, result.dtype, result.label),
         )
@@ -188,7 +192,7 @@ class Description:
     def sentence(self) -> str:
         """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
         p, result = self.prediction, self.result
-        took = f"in {p.seconds * 1e3:.3g} ms"
+        took = f"in {_readable(p.seconds)}"
         if p.error is not None:
             return f"{p.series.model} failed with {p.error.type} {took}"
         said = result.label
@@ -201,9 +205,16 @@ class Description:
         return f"{p.series.model} predicted {said}{sure} {took}"
 
 
+def _readable(seconds: float) -> str:
+    """Return a duration in three digits: milliseconds under a second."""
+    millis = f"{seconds * 1e3:.3g}"
+    return f"{seconds:,.2f} s" if "e+" in millis else f"{millis} ms"
+
+
 @lru_cache(1024)
 def _known(  # noqa: PLR0917 - one a name, in the order of the names below
     series: Series,
+    variant: str | None,
     operation: str | None,
     framework: str | None,
     error: str | None,
@@ -216,6 +227,8 @@ def _known(  # noqa: PLR0917 - one a name, in the order of the names below
     label: str | None,
 ) -> Known:
     facts = (
+        (semconv.FEATURE_FLAG_KEY, None if variant is None else series.model),
+        (semconv.FEATURE_FLAG_VARIANT, variant),
         (semconv.OPERATION, operation),
         (semconv.MODEL_FRAMEWORK, framework),
         (semconv.ERROR_TYPE, error),
@@ -227,7 +240,7 @@ def _known(  # noqa: PLR0917 - one a name, in the order of the names below
         (semconv.OUTPUT_DTYPE, dtype),
         (semconv.PREDICTION_CLASS, label),
     )
-    return Known({**series.attributes, **{name: value for name, value in facts if value is not None}})
+    return Known({**series.measured, **{name: value for name, value in facts if value is not None}})
 
 
 def _differing(result: Result) -> tuple[tuple[str, Any], ...]:
@@ -252,7 +265,7 @@ def timing(p: Prediction) -> dict[str, Any]:
 
 def put_all(queue: BatchQueue[Any], messages: list[bytes], home: Home) -> None:
     """Queue encoded messages, as many together as the queue takes at once."""
-    step = min(queue.batch, templates.MAX_TOGETHER)
+    step = min(queue.batch, encoding.MAX_TOGETHER)
     for i in range(0, len(messages), step):
         some = messages[i : i + step]
         queue.put(Encoded(b"".join(some), home, len(some)))
@@ -260,7 +273,8 @@ def put_all(queue: BatchQueue[Any], messages: list[bytes], home: Home) -> None:
 
 def clean(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes of an application's event as OpenTelemetry takes them: plain, bounded, copied."""
-    return _clean_mapping(attributes, MAX_DEPTH)
+    cleaned: dict[str, Any] = _Cleaner().mapping(attributes, MAX_DEPTH)
+    return cleaned
 
 
 def with_ids(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,39 +282,64 @@ def with_ids(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {**context.ids(), **clean(attributes)}
 
 
-def text(value: str) -> str:
-    """Return text of at most 4,096 characters that every exporter can encode."""
-    short = value if len(value) <= MAX_TEXT else value[: MAX_TEXT - 1] + "…"
-    return short if short.isascii() else short.encode("utf-8", "replace").decode()
+def text(value: object) -> str:
+    """Return text of at most 4,096 characters that every exporter can encode; of an object that is no text, its own."""
+    whole = value if type(value) is str else plain(value)
+    short = whole if len(whole) <= MAX_TEXT else whole[: MAX_TEXT - 1] + "…"
+    return short if short.isascii() else encodable(short)
 
 
-def _clean_mapping(attributes: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    first = islice(attributes.items(), MAX_ATTRIBUTES)
-    return {text(str(key)[:MAX_KEY]): _clean_value(value, depth) for key, value in first}
+class _Cleaner:
+    """Copies the attributes of one event, at most ``MAX_VALUES`` values of all levels together.
+
+    Lists of lists of lists could hold millions, and the application waits.
+    """
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def mapping(self, attributes: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        """Return a mapping's items by text; what can't be read is named by its class."""
+        first = islice(attributes.items(), MAX_ATTRIBUTES)
+        return {text(key)[:MAX_KEY]: self.value(value, depth) for key, value in first if self._left > 0}
+
+    def value(self, value: Any, depth: int) -> Any:
+        """Return one value; what raises when it is looked at is named by its class."""
+        self._left -= 1
+        kind = type(value)
+        if value is None or kind is bool or kind is float or (kind is int and -_INT64 <= value < _INT64):
+            return value
+        if kind is str:
+            return text(value)
+        found, error = attempt(self._foreign, value, depth)
+        return kind_name(value) if error is not None else found
+
+    def _foreign(self, value: Any, depth: int) -> Any:
+        if is_numpy(value, "generic"):
+            item = value.item()
+            return plain(value) if is_numpy(item, "generic") else self.value(item, depth)
+        kind = type(value)
+        if issubclass(kind, (str, bytes, bytearray)):
+            return text(value if issubclass(kind, str) else bytes(value[:MAX_TEXT]))
+        if issubclass(kind, int):
+            return _whole(int.__pos__(value))
+        if issubclass(kind, float):
+            return float.__pos__(value)
+        return kind_name(value) if depth == 0 else self._items(value, depth - 1)
+
+    def _items(self, value: Any, depth: int) -> Any:
+        if is_numpy(value, "ndarray"):
+            value = value.ravel()[:MAX_ITEMS].tolist()
+        if issubclass(type(value), (list, tuple, set, frozenset)):
+            return [self.value(x, depth) for x in islice(value, MAX_ITEMS) if self._left > 0]
+        return self.mapping(value, depth) if issubclass(type(value), dict) else kind_name(value)
 
 
-def _clean_value(value: Any, depth: int) -> Any:
-    if is_numpy(value, "generic"):
-        value = value.item()
-    if isinstance(value, (bytes, bytearray)):
-        value = value[:MAX_TEXT].decode("utf-8", "replace")
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        return str(value) if value.bit_length() < MAX_KEY else "int"
-    if value is None or isinstance(value, _PLAIN):
-        return value
-    return type(value).__qualname__ if depth == 0 else _clean_items(value, depth - 1)
-
-
-def _clean_items(value: Any, depth: int) -> Any:
-    if is_numpy(value, "ndarray"):
-        value = value.ravel()[:MAX_ITEMS].tolist()
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_clean_value(x, depth) for x in islice(value, MAX_ITEMS)]
-    if isinstance(value, dict):
-        return _clean_mapping(value, depth)
-    return type(value).__qualname__
+def _whole(number: int) -> int | str:
+    """Return a whole number as it is, as text where OTLP's do not reach."""
+    if -_INT64 <= number < _INT64:
+        return number
+    return str(number) if number.bit_length() < MAX_KEY else "int"
 
 
 def _number(kept: Any) -> float | None:

@@ -7,20 +7,23 @@ exports in batches; flush and shutdown keep their deadline even when the endpoin
 from __future__ import annotations
 
 import logging
-import os
+import queue
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from opentelemetry.context import attach, set_value
-
+from otelml import processes
 from otelml._guard import attempt
-from otelml.encoding import messages
+from otelml.deliveries import Deliveries
+from otelml.encoding import MAX_TOGETHER, Encoded, messages
+from otelml.outage import Outage, begin_exporting, take_reason
+from otelml.servers import REST
+
+if TYPE_CHECKING:
+    from otelml.encoding import Home
 
 T = TypeVar("T")
 OnDrop = Callable[[str, str, int], None]
@@ -28,7 +31,6 @@ OnDrop = Callable[[str, str, int], None]
 
 logger = logging.getLogger("otelml")
 _GRACE = 0.1
-_exporting = threading.local()
 
 
 class Exporter(Protocol):
@@ -39,60 +41,6 @@ class Exporter(Protocol):
 
     def shutdown(self) -> None:
         """Give up, aborting retries."""
-
-
-class Outage:
-    """Says once that an endpoint is down, and once that it is back, for all signals together.
-
-    The exporters' own messages (one for every batch and every retry) are withheld while our workers export; the
-    last one is the reason we give.
-    """
-
-    QUIET_SECONDS = 300.0
-    LOGGERS = (
-        "opentelemetry.exporter.otlp.common.http",
-        "opentelemetry.exporter.otlp.proto.grpc.exporter",
-        *(
-            f"opentelemetry.exporter.otlp.proto.http.{name}"
-            for name in ("trace_exporter", "metric_exporter", "_log_exporter")
-        ),
-    )
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._down: set[str] = set()
-        self._warned_at: float | None = None
-        self._clock = clock
-        for name in self.LOGGERS:
-            logging.getLogger(name).addFilter(_withhold)
-
-    def failed(self, what: str, reason: str) -> None:
-        """Note a failed export of ``what``; warn when everything worked before."""
-        news = not self._down
-        self._down.add(what)
-        now = self._clock()
-        if news and (self._warned_at is None or now - self._warned_at >= self.QUIET_SECONDS):
-            self._warned_at = now
-            logger.warning(
-                "otelml: cannot export telemetry (%s: %s). The application goes on; what is lost is counted in "
-                "otelml.dropped. Check OTEL_EXPORTER_OTLP_ENDPOINT.",
-                what,
-                reason,
-            )
-
-    def worked(self, what: str) -> None:
-        """Note a successful export of ``what``."""
-        if what in self._down:
-            self._down.discard(what)
-            if not self._down:
-                logger.info("otelml: telemetry is exported again")
-
-
-def _withhold(record: logging.LogRecord) -> bool:
-    """Keep an exporter's message back when one of our workers caused it, and remember it as the reason."""
-    if not getattr(_exporting, "active", False):
-        return True
-    _exporting.reason = record.getMessage()[:300]
-    return False
 
 
 class Flush:
@@ -142,43 +90,59 @@ class BatchQueue(Generic[T]):
         size: Callable[[T], int] | None = None,
     ) -> None:
         self.what, self.capacity, self.batch, self.delay = what, capacity, min(batch, capacity), delay
-        self._make, self._on_drop, self._outage, self._payload, self._size = (
-            make,
-            on_drop,
-            outage,
-            payload,
-            size or messages,
-        )
+        self._make, self._on_drop, self._outage, self._payload = make, on_drop, outage, payload
+        self._size, self._closed = size or messages, False
         self.failures = 0
         self._inherited: list[Exporter] = []
         self.exporter: Exporter | None = make()
         self._reset()
         self._start()
-        if hasattr(os, "register_at_fork"):
-            own = weakref.WeakMethod(self._after_fork)
-            os.register_at_fork(after_in_child=lambda: (method := own()) and method())
+        processes.in_each_child(self._after_fork)
 
     def _reset(self) -> None:
         self._items: deque[T] = deque()
+        self._bytes: dict[Home, deque[bytes]] = {}
         # Messages in the queue beyond one an item. Only one thread at a time puts items of several, and only one takes:
         # two counters need no lock, where one would.
         self._more_put = self._more_taken = 0
-        self._requests: SimpleQueue[Flush | None] = SimpleQueue()
+        self._in_flight: deque[int] = deque()
+        self.deliveries = Deliveries()
+        self._idle()
+
+    def _idle(self) -> None:
+        # By its module: gevent puts a class of its own there, whose waiting lets other greenlets run.
+        self._requests: queue.SimpleQueue[Flush | None] = queue.SimpleQueue()
         self._woken = False
-        self._closed = False
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
-        self._in_flight: deque[int] = deque()
+
+    def rest(self) -> None:
+        """End the thread, and keep what waits, until ``renew()``: threads are about to change (``servers``)."""
+        before, thread, exporter = self._requests, self._thread, self.exporter
+        self._leave_exporter()
+        self._idle()
+        before.put(None)
+        if thread is not None:
+            thread.join(REST)
+        if exporter is not None and hasattr(exporter, "settle"):  # the next takes over what it has on the disk
+            attempt(exporter.shutdown)
+
+    def renew(self) -> None:
+        """Go on after ``rest()``."""
+        self._idle()
+        if len(self):
+            self._start()
 
     def _after_fork(self) -> None:
         """Start afresh in the child: the parent exports its own items, and its connections are not ours to use."""
-        closed = self._closed
+        self._leave_exporter()
+        self._reset()
+
+    def _leave_exporter(self) -> None:
+        """Let the worker make one of its own; the other is kept, not closed: that would speak on its connection."""
         if self.exporter is not None:
-            # Kept, not closed: closing would speak on the parent's connection.
             self._inherited.append(self.exporter)
             self.exporter = None
-        self._reset()
-        self._closed = closed
 
     def _start(self) -> None:
         with self._starting:
@@ -197,11 +161,32 @@ class BatchQueue(Generic[T]):
         count = messages(item)
         waiting = len(self) + count
         if self._closed or waiting > self.capacity:
-            self._on_drop(self.what, "shutdown" if self._closed else "queue", self._size(item))
+            self._refuse(self._size(item))
             return False
         if count > 1:
             self._more_put += count - 1
         self._items.append(item)
+        self._tell(waiting)
+        return True
+
+    def put_bytes(self, message: bytes, home: Home) -> bool:
+        """Queue one encoded message; False when it was dropped. Any thread may, at any time."""
+        waiting = len(self) + 1
+        if self._closed or waiting > self.capacity:
+            self._refuse(1)
+            return False
+        try:
+            self._bytes[home].append(message)
+        except KeyError:
+            self._bytes.setdefault(home, deque()).append(message)
+        self._tell(waiting)
+        return True
+
+    def _refuse(self, count: int) -> None:
+        self._on_drop(self.what, "shutdown" if self._closed else "queue", count)
+
+    def _tell(self, waiting: int) -> None:
+        """Let the worker know, where enough waits."""
         if self._thread is None:
             self._start()
         if waiting >= self.batch and not self._woken:
@@ -210,10 +195,17 @@ class BatchQueue(Generic[T]):
         if self._closed:
             # It was closed while we appended: no worker will come for the item.
             self._drop_left()
-        return True
 
     def __len__(self) -> int:
-        return len(self._items) + self._more_put - self._more_taken
+        waiting = len(self._items) + self._more_put - self._more_taken
+        for each in list(self._bytes.values()):
+            waiting += len(each)
+        return waiting
+
+    @property
+    def exports(self) -> bool:
+        """Whether an export is under way."""
+        return bool(self._in_flight)
 
     def request_flush(self) -> Flush:
         """Ask the worker to export what waits now, without waiting for it."""
@@ -240,7 +232,7 @@ class BatchQueue(Generic[T]):
         deadline = time.monotonic() + timeout
         ok = (flush or self.request_flush()).wait(timeout)
         self._closed = True
-        if ok and self._items:
+        if ok and len(self):
             ok = self.force_flush(deadline - time.monotonic())
         if self.exporter is not None:
             attempt(self.exporter.shutdown)
@@ -258,19 +250,26 @@ class BatchQueue(Generic[T]):
     # The worker's side ------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        _exporting.active = True
-        # The instrumentations' own switch, by its public name: exports are not traced.
-        attach(set_value("suppress_instrumentation", True))  # noqa: FBT003 - the API's signature
-        while not self._closed or self._items:
-            request = self._next_request()
-            ok = self._export_waiting()
+        begin_exporting()
+        requests = self._requests
+        while requests is self._requests and (not self._closed or len(self)):
+            request = self._next_request(requests)
+            ok = requests is self._requests and self._export_waiting()
             if request is not None:
-                request.finish(ok=ok and self.failures == request.failures)
+                self._answer(request, ok=ok and self.failures == request.failures)
 
-    def _next_request(self) -> Flush | None:
+    def _answer(self, request: Flush, *, ok: bool) -> None:
+        """Finish a flush, now or when an exporter that sends on a thread of its own has sent all it was given."""
+        settle = getattr(self.exporter, "settle", None)
+        if settle is None:
+            request.finish(ok=ok)
+        else:
+            settle(lambda arrived: request.finish(ok=ok and arrived))
+
+    def _next_request(self, requests: queue.SimpleQueue[Flush | None]) -> Flush | None:
         try:
-            return self._requests.get(timeout=self.delay)
-        except Empty:
+            return requests.get(timeout=self.delay)
+        except queue.Empty:
             return None
         finally:
             self._woken = False
@@ -293,24 +292,25 @@ class BatchQueue(Generic[T]):
         n = self._take_in_flight()
         if getattr(result, "name", None) == "SUCCESS":
             self._outage.worked(self.what)
+            self.deliveries.worked()
             return True
         self.failures += 1
         if n:
             self._on_drop(self.what, "export", min(n, getattr(result, "lost", n)))
-        reason = type(error).__name__ if error else getattr(_exporting, "reason", "the exporter reported a failure")
-        self._outage.failed(self.what, reason)
+        self._outage.failed(self.what, type(error).__name__ if error else take_reason())
+        self.deliveries.failed(error)
         return False
 
     def _send(self, items: list[T]) -> Any:
-        _exporting.__dict__.pop("reason", None)
+        take_reason()
         if self.exporter is None:
             self.exporter = self._make()
         return self.exporter.export(self._payload(items))
 
     def _drain(self, most: int) -> list[T]:
         """Take items of at most so many messages, but one at least."""
-        items: list[T] = []
-        taken = 0
+        items = self._joined(most)
+        taken = sum(map(messages, items))
         with suppress(IndexError):
             while taken < most:
                 item = self._items.popleft()
@@ -323,6 +323,15 @@ class BatchQueue(Generic[T]):
                 self._more_taken += count - 1
         return items
 
+    def _joined(self, most: int) -> list[Any]:
+        """Take messages that were put as bytes."""
+        items: list[Any] = []
+        for home, waiting in list(self._bytes.items()):
+            while most > 0 and (some := _taken(waiting, min(most, MAX_TOGETHER))):
+                items.append(Encoded(b"".join(some), home, len(some)))
+                most -= len(some)
+        return items
+
     def _take_in_flight(self) -> int:
         """Return how many items the current export holds; whoever takes the number counts them, once."""
         try:
@@ -331,6 +340,19 @@ class BatchQueue(Generic[T]):
             return 0
 
 
-def exporting() -> bool:
-    """Return whether this is the thread of a queue."""
-    return getattr(_exporting, "active", False)
+def drained(queues: list[BatchQueue[Any]], seconds: float) -> bool:
+    """Wait until queues hold nothing, so that what they drop is in the last counts; False where that takes longer."""
+    end = time.monotonic() + seconds
+    while busy := any(len(queue) or queue.exports for queue in queues):
+        if time.monotonic() > end:
+            break
+        time.sleep(0.005)
+    return not busy
+
+
+def _taken(waiting: deque[bytes], most: int) -> list[bytes]:
+    some: list[bytes] = []
+    with suppress(IndexError):  # another thread drains it too, at the end
+        while len(some) < most:
+            some.append(waiting.popleft())
+    return some

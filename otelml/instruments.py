@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import metrics, trace
 
@@ -56,6 +56,16 @@ class Histogram:
         return int((values < 0).sum())
 
 
+class Tally(NamedTuple):
+    """What the rows of some predictions came to: how many, and of those whose confidence is known, its sum."""
+
+    rows: int = 0
+    confident: int = 0
+    confidence: float = 0.0
+    low: int = 0
+    """How many of them are under the limit of low confidence."""
+
+
 class Instruments:
     """Every synchronous instrument of predictions. ``record`` is called by the recorder's thread only."""
 
@@ -92,17 +102,17 @@ class Instruments:
         """Return whether histograms take many values at once."""
         return self._duration.takes_batches
 
-    def record(self, columns: Columns) -> None:
-        """Turn ended predictions of one shape into measurements."""
+    def record(self, columns: Columns) -> Tally:
+        """Turn ended predictions of one shape into measurements; returns what their rows came to."""
         self._record_calls(columns)
         for k, name in enumerate(columns.names):
             attributes = with_error(name.attributes, columns.stage_errors[k])
             self._stage.record(columns.stage_seconds[:, k], attributes, columns.origins(k))
-        self._record_rows(columns)
+        return self._record_rows(columns)
 
     def _record_calls(self, columns: Columns) -> None:
         base, origins = columns.series.attributes, columns.origins()
-        attributes = with_error(base, columns.error)
+        attributes = with_error(columns.series.measured, columns.error)
         for operation, count in Counter([p.operation for p in columns.predictions]).items():
             more = {} if operation is None else {semconv.OPERATION: _labels.bounded(semconv.OPERATION, operation)}
             self._requests.add(count, {**attributes, **more}, _context(origins))
@@ -113,7 +123,8 @@ class Instruments:
             waits = in_seconds(streams - columns.started)
             self._first_item.record(waits[kept], base, None if origins is None else origins.kept(kept))
 
-    def _record_rows(self, columns: Columns) -> None:
+    def _record_rows(self, columns: Columns) -> Tally:
+        known: list[tuple[int, float, int]] = []
         rows = _Rows(exported=columns.exported)
         for p in columns.predictions:
             result = p.outcome()
@@ -121,11 +132,11 @@ class Instruments:
                 rows.add(p, result, failed=columns.error is not None)
             elif columns.error is None:
                 rows.counts[None] += 1
-        base = columns.series.attributes
+        base, measured = columns.series.attributes, columns.series.measured
         for label, count in rows.counts.items():
-            self._predictions.add(count, with_class(base, label), _context(None))
+            self._predictions.add(count, with_class(measured, label), _context(None))
         for label, gathered in rows.confidence.items():
-            self._record_confidence(with_class(base, label), *gathered.all())
+            known.append(self._record_confidence(with_class(measured, label), *gathered.all()))
         for label, gathered in rows.values.items():
             self._record_finite("value", self._value, with_class(base, label), *gathered.all())
         for unit, gathered in rows.business.items():
@@ -133,17 +144,24 @@ class Instruments:
             self._record_finite("business_value", self._business, attributes, *gathered.all())
         if rows.missing:
             self._missing.add(rows.missing, base, _context(None))
+        confident, confidence, low = map(sum, zip((0, 0.0, 0), *known, strict=True))
+        return Tally(sum(rows.counts.values()), confident, confidence, low)
 
-    def _record_confidence(self, attributes: Attributes, values: NDArray[np.float64], origins: Origins | None) -> None:
+    def _record_confidence(
+        self, attributes: Attributes, values: NDArray[np.float64], origins: Origins | None
+    ) -> tuple[int, float, int]:
+        """Record confidences of shape (n,); returns how many of them are any, their sum, and how many are low."""
         inside = (values >= 0) & (values <= 1)
         if not inside.all():
             self._drop("confidence", "out_of_range", int((~inside).sum()))
             values, origins = values[inside], None if origins is None else origins.kept(inside)
         self._confidence.record(values, attributes, origins)
         low = values < self.low_confidence
-        if low.any():
+        doubted = int(low.sum())
+        if doubted:
             doubtful = None if origins is None else origins.kept(low)
-            self._low_confidence.add(int(low.sum()), attributes, _context(doubtful))
+            self._low_confidence.add(doubted, attributes, _context(doubtful))
+        return values.size, float(values.sum()), doubted
 
     def _record_finite(
         self,

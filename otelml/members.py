@@ -1,22 +1,30 @@
 """Predictions made for several requests at once: the batch links to each, and each one's own trace holds its share.
 
 A request joins with ``otelml.batch_member()`` where its own span is current, and hands that over with its row. Whoever
-predicts gives all members to ``otelml.prediction(members=...)``.
+predicts gives all members to ``otelml.prediction(members=...)``; or integrations of servers, which see the batch but
+not the model, make a context in which the prediction that comes finds them.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import contextmanager
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry import context as otel_context
+from opentelemetry.context.context import Context
+
 from otelml import _labels, _sdk, context, semconv
+from otelml._guard import attempt, guard
 from otelml._lazy import is_numpy
-from otelml.prediction import NANO
+from otelml.off import suppressed
+from otelml.prediction import NANO, current
 from otelml.spans import OwnSpan
 from otelml.tracers import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from opentelemetry.trace import SpanContext
 
@@ -24,16 +32,23 @@ if TYPE_CHECKING:
     from otelml.result import Result
 
 
+TOGETHER = otel_context.create_key("otelml-together")
+"""Where a context holds the requests that what is predicted in it is for."""
+_NOBODY: tuple[Member, ...] = ()
+
+
 class Member:
     """A request that waits to be predicted together with others. Made by ``otelml.batch_member``."""
 
-    __slots__ = ("context", "id", "joined", "request_id")
+    __slots__ = ("context", "id", "joined", "request_id", "silent")
 
     def __init__(self) -> None:
         current = _sdk.get_current()
         self.context = _sdk.span_in(current).get_span_context()
         self.request_id = context.request_id_in(current)
         self.joined = perf_counter_ns()
+        self.silent = suppressed()
+        """Whether it is not to be observed: a batch of such members alone is none."""
         self.id = context.new_id()
         """Id of this request's prediction, 32 hex digits: outcomes that arrive later refer to it."""
 
@@ -45,6 +60,75 @@ class Member:
     def link(self) -> tuple[SpanContext, dict[str, Any]]:
         """Return the link from the batch to this request."""
         return self.context, {} if self.request_id is None else {semconv.REQUEST_ID: self.request_id}
+
+
+class Joined:
+    """A request that waits, with all of its context; made where its span is current."""
+
+    __slots__ = ("context", "member")
+
+    def __init__(self) -> None:
+        self.member, self.context = Member(), _sdk.get_current()
+
+
+def together(joined: Sequence[Joined]) -> Context:
+    """Return the context to predict in for these requests: that of the only one, or one outside of all their traces."""
+    if len(joined) == 1:
+        return joined[0].context
+    return Context({TOGETHER: tuple(each.member for each in joined)} if joined else {})
+
+
+def work_for(joined: Sequence[Joined]) -> None:
+    """Make what comes next in this task or thread the work for these requests; nothing is put back."""
+    _sdk.attach(together(joined))
+    context.BESIDE.set(joined[0].member.request_id if len(joined) == 1 else None)
+
+
+class Places:
+    """Who waits for a batch of a server that hands on nothing of ours: known by the very object that was handed in."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, deque[Joined]] = {}
+
+    @contextmanager
+    def waiting(self, given: object) -> Iterator[None]:
+        """Be known by an object as the request that is current, until it is answered."""
+        joined = attempt(Joined)[0]
+        if joined is None:
+            yield
+            return
+        self.join(given, joined)
+        try:
+            yield
+        finally:
+            with guard("members.leave"):
+                self._leave(given, joined)
+
+    def join(self, given: object, joined: Joined) -> None:
+        """Note who handed in an object; one that is handed in twice is known twice."""
+        self._waiting.setdefault(id(given), deque()).append(joined)
+
+    def _leave(self, given: object, joined: Joined) -> None:
+        """Forget a request that no batch has taken."""
+        queue = self._waiting.get(id(given), ())
+        if joined in queue:
+            self._waiting[id(given)].remove(joined)
+        if not self._waiting.get(id(given), True):
+            del self._waiting[id(given)]
+
+    def taken(self, given: object) -> Joined | None:
+        """Return who handed in an object, once."""
+        queue = self._waiting.get(id(given))
+        joined = queue.popleft() if queue else None
+        if queue is not None and not queue:
+            self._waiting.pop(id(given), None)
+        return joined
+
+
+def waiting(around: Context) -> Sequence[Member]:
+    """Return the requests that the outermost prediction of a context is for."""
+    found = around.get(TOGETHER)
+    return found if isinstance(found, tuple) and current() is None else _NOBODY
 
 
 class Share(OwnSpan):

@@ -1,10 +1,19 @@
-"""What the public calls give while otelml is off: the same methods, which do nothing."""
+"""What the public calls give while otelml is off, or observing is suppressed: the same methods, which do nothing."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
-from otelml import context
+from otelml import _sdk, context
+
+SUPPRESS = "suppress_instrumentation"
+"""OpenTelemetry's own switch, by its public name: what runs in a context that has it is not to be observed."""
+_get_current = _sdk.get_current
+
+
+def suppressed() -> bool:
+    """Return whether what runs here is not to be observed."""
+    return bool(_get_current().get(SUPPRESS))
 
 
 class NoStage:
@@ -52,7 +61,7 @@ class NoPrediction(NoStage):
     def result(self, **_: Any) -> None:
         """Take a result and forget it."""
 
-    observe = result
+    observe = slice = result
 
     def begin(self, *, attach: bool = True) -> Self:  # noqa: ARG002 - the same signature as Prediction
         """Do nothing."""

@@ -59,12 +59,16 @@ class MixedExporter:
         """Send a batch; return the number of messages that did not arrive, without those that are too large."""
         request = self._request(batch)
         if len(request) <= self._largest:
-            return 0 if self._sender.send(request) else sum(map(messages, batch))
+            return self._deliver(request, sum(map(messages, batch)))
         if len(batch) == 1:
             self._too_large(messages(batch[0]))
             return 0
         half = len(batch) // 2
         return self._lost(batch[:half]) + self._lost(batch[half:])
+
+    def _deliver(self, request: bytes, count: int) -> int:
+        """Send a request of ``count`` messages; return how many did not arrive."""
+        return 0 if self._sender.send(request) else count
 
     def _request(self, batch: list[Any]) -> bytes:
         homes: dict[Home, list[bytes]] = {}
@@ -159,6 +163,7 @@ def take_over(
 
     None where the exporter is not as we know it: it works on as it is.
     """
+    _sdk.keep_random_apart()
     if not _set_stub(exporter, signal, answers) or signal == "metrics":
         return None
     sender, encode = _sdk.sender(exporter), _sdk.encoder(signal)
@@ -180,7 +185,7 @@ def _counts_itself() -> bool:
 
 def takes_encoded(exporter: object) -> bool:
     """Return whether ``Encoded`` messages may be put into the exporter's queue."""
-    return type(exporter) is MixedExporter
+    return isinstance(exporter, MixedExporter)
 
 
 def why_not_encoded(exporter: object) -> tuple[str, str] | None:

@@ -23,12 +23,14 @@ _RETRY_INFO = "google.rpc.retryinfo-bin"
 
 
 class Client:
-    """What the official exporter calls; ``hear`` is given every answer as bytes."""
+    """What the official exporter calls; ``hear`` is given every answer as bytes, ``failed`` the code of a failure."""
 
-    def __init__(self, channel: Any, signal: str, hear: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, channel: Any, signal: str, hear: Callable[[bytes], None], failed: Callable[[str], None] = lambda _: None
+    ) -> None:
         method = f"/opentelemetry.proto.collector.{_SERVICES[signal]}/Export"
         self._call = channel.unary_unary(method, request_serializer=_as_bytes)
-        self._hear = hear
+        self._hear, self._failed = hear, failed
 
     def Export(self, request: Any, **options: Any) -> bytes:  # noqa: N802 - the service calls it so
         """Send a request, a message or its bytes; ``options`` are those of a gRPC call.
@@ -39,6 +41,7 @@ class Client:
         try:
             answer: bytes = self._call(request, **options)
         except grpc.RpcError as error:
+            self._failed(error.code().name)
             found = retry_info(error)
             if found is None:
                 raise
@@ -60,9 +63,11 @@ class ThrottledError(grpc.RpcError):  # type: ignore[misc] # grpcio ships no typ
         return self._metadata
 
 
-def stub(signal: str, hear: Callable[[bytes], None]) -> Callable[[Any], Client]:
+def stub(
+    signal: str, hear: Callable[[bytes], None], failed: Callable[[str], None] = lambda _: None
+) -> Callable[[Any], Client]:
     """Return what makes the client of ``traces``, ``metrics`` or ``logs`` on a channel."""
-    return lambda channel: Client(channel, signal, hear)
+    return lambda channel: Client(channel, signal, hear, failed)
 
 
 def retry_info(error: Any) -> bytes | None:

@@ -5,6 +5,7 @@ The exporters' own gzip is at level 9. At level 1 the requests are a little larg
 
 from __future__ import annotations
 
+import netrc  # noqa: F401 - requests imports it in the first request: a child forked meanwhile would wait for it for ever
 import zlib
 from typing import TYPE_CHECKING, Any
 

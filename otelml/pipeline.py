@@ -16,25 +16,29 @@ import warnings
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, propagate, trace
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, MetricsData, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from otelml import exporters, otlp
+from otelml import exporters, otlp, spool
 from otelml._guard import attempt
 from otelml._sdk_metrics import OthersView
 from otelml.config import SIGNALS, Config
 from otelml.errors import ConfigError, MissingExtraError
-from otelml.export import BatchQueue, OnDrop, Outage
+from otelml.export import BatchQueue, OnDrop
+from otelml.instance import attributes as attributes_of
 from otelml.logs import JsonFileExporter
-from otelml.processors import LogQueueProcessor, QueueMetricExporter, SpanQueueProcessor, points
+from otelml.outage import Outage
+from otelml.processors import LogQueueProcessor, QueueMetricReader, SpanQueueProcessor, points, shutdown_last
+from otelml.servers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,10 +89,8 @@ class Pipeline:
             self._closer("traces", self.tracer_provider, deadline),
             self._closer("logs", self.logger_provider, deadline),
         ]
-        jobs += [
-            lambda reader=reader: reader.shutdown(_millis(deadline - _MARGIN))  # type: ignore[misc]
-            for reader in self.readers
-        ]
+        others = [*self.queues["traces"], *self.queues["logs"]]
+        jobs += [partial(shutdown_last, reader, others, deadline - _MARGIN) for reader in self.readers]
         if "metrics" in self.owned and not self.readers:
             jobs.append(lambda: _shut(self.meter_provider))
         failures = self._failures()
@@ -106,6 +108,10 @@ class Pipeline:
             return all(ok)
 
         return close
+
+    def workers(self) -> list[Worker]:
+        """Return what has a thread of ours."""
+        return [*chain(*self.queues.values()), *(reader for reader in self.readers if isinstance(reader, Worker))]
 
     def _flushable(self) -> list[object]:
         providers: list[object] = [self.tracer_provider, self.logger_provider]
@@ -142,8 +148,11 @@ def build(
     # copies them: they are put back.
     with warnings.catch_warnings():
         if config.otel_config:
+            spool.say_unused(config, frozenset())
             return _declarative(config.otel_config)
-        return _Builder(config, views, on_drop, ids).build()
+        made = _Builder(config, views, on_drop, ids).build()
+        spool.say_unused(config, made.owned)
+        return made
 
 
 def _declarative(path: str) -> Pipeline:
@@ -165,6 +174,7 @@ class _Builder:
     def __init__(self, config: Config, views: Sequence[View], on_drop: OnDrop, ids: IdGenerator | None) -> None:
         self.config, self.views, self.on_drop, self.ids = config, views, on_drop, ids
         self.outage = Outage()
+        self.maker = spool.maker(config, on_drop)
         self.pipeline = Pipeline(trace.get_tracer_provider(), metrics.get_meter_provider(), _logs.get_logger_provider())
 
     def build(self) -> Pipeline:
@@ -246,7 +256,8 @@ class _Builder:
         for name in self.config.metrics_exporter:
             if name != "prometheus":
                 self.pipeline.readers.append(self._reader(name))
-        prometheus = self._prometheus() if "prometheus" in self.config.metrics_exporter else None
+        listens = "prometheus" in self.config.metrics_exporter
+        prometheus = self._prometheus(resource, listens) if listens or self.config.prometheus_dir else None
         provider = MeterProvider(
             self.pipeline.readers, resource, shutdown_on_exit=False, views=[*self.views, *_bucket_views(self.config)]
         )
@@ -256,7 +267,7 @@ class _Builder:
 
     def _reader(self, name: str) -> MetricReader:
         config = self.config
-        make = otlp.maker(config, "metrics", name, self.on_drop)
+        make = self.maker("metrics", name)
         made: object = make
         if isinstance(made, type) and issubclass(made, MetricReader):
             return made()
@@ -273,22 +284,22 @@ class _Builder:
         )
         self.pipeline.queues["metrics"].append(queue)
         ours = name == "otlp"
-        exporter = QueueMetricExporter(
-            queue, exporters.temporality(config) if ours else {}, exporters.aggregation(config) if ours else {}
-        )
-        return PeriodicExportingMetricReader(exporter, config.metric_interval, config.metric_timeout)
+        preferred = (exporters.temporality(config), exporters.aggregation(config)) if ours else ({}, {})
+        return QueueMetricReader(queue, config.metric_interval / 1000, config.metric_timeout / 1000, *preferred)
 
-    def _prometheus(self) -> Callable[[MeterProvider], None]:
-        from otelml import prometheus  # noqa: PLC0415 - prometheus_client is imported only when it is asked for
+    def _prometheus(self, resource: Resource, listens: bool) -> Callable[[MeterProvider], None]:
+        from otelml import prometheus, prometheus_workers  # noqa: PLC0415 - they import what few ask for
 
-        reader = prometheus.PrometheusReader()
-        self.pipeline.prometheus_port = reader.serve(self.config.prometheus_host, self.config.prometheus_port)
+        folder = self.config.prometheus_dir
+        reader = prometheus.PrometheusReader(prometheus_workers.Workers(folder) if folder else None, resource)
+        if listens:
+            self.pipeline.prometheus_port = reader.serve(self.config.prometheus_host, self.config.prometheus_port)
         self.pipeline.readers.append(reader)
         return lambda provider: prometheus.register(provider, reader)
 
     def _queue(self, what: str, name: str, sizes: tuple[int, int, float]) -> BatchQueue[Any]:
         signal = "traces" if what == "span" else "logs"
-        make = otlp.maker(self.config, signal, name, self.on_drop)
+        make = self.maker(signal, name)
         capacity, batch, delay = sizes
         return BatchQueue(what, make, self.on_drop, self.outage, capacity=capacity, batch=batch, delay=delay / 1000)
 
@@ -304,10 +315,9 @@ def _resource(config: Config) -> Resource:
     attributes = {
         "telemetry.distro.name": "otelml",
         "telemetry.distro.version": version("otelml"),
-        **config.resource_attributes,
+        **attributes_of(config.resource_attributes),
+        **({"service.name": config.service_name} if config.service_name else {}),
     }
-    if config.service_name:
-        attributes["service.name"] = config.service_name
     return Resource.create(attributes)
 
 

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from otelml import _labels, _sdk, context
 from otelml._guard import failed
 from otelml.result import Result, read
-from otelml.spans import KEY, SPAN_ID_BITS, ErrorFacts, SpanBlock
+from otelml.spans import KEY, SPAN_ID_BITS, ErrorFacts, SpanBlock, lay_out
 from otelml.stage import Stage
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from otelml.members import Member
     from otelml.series import Series
+    from otelml.slices import Slices
     from otelml.tracers import ChosenSpans, Spans
 
 NANO = 1e-9
@@ -42,6 +43,7 @@ class Sink(Protocol):
     spans: ChosenSpans
     number: Callable[[], int]
     """Returns the number of a new prediction."""
+    slices: Slices
     event_started: bool
 
     def started(self, prediction: Prediction) -> None:
@@ -63,6 +65,8 @@ class Prediction(SpanBlock):
 
     operation: str | None = None
     framework: str | None = None
+    variant: str | None = None
+    """Part that this version of the model plays, such as canary."""
     request_id: str | None = None
     started = 0
     """``perf_counter_ns`` at its start, 0 before; ``ended`` likewise."""
@@ -219,6 +223,20 @@ class Prediction(SpanBlock):
             self.first_item = perf_counter_ns()
         self.items += 1
 
+    def slice(self, **attributes: Any) -> None:
+        """Say what slice this prediction is of, as in ``p.slice(carrier="AA")``; off until ``OTELML_SLICES`` names it.
+
+        Its calls, duration, rows and confidence are then measured by ``ml.slice.carrier`` as well. From the 21st
+        distinct value of a name, or the 51st combination of a model, on they count as ``other``. None is no value.
+        """
+        if self.ended:
+            self.sink.drop("slice", "late", 1)
+            return
+        try:  # a guard that costs nothing
+            self.series = self.sink.slices.of(self.series, attributes)
+        except Exception as error:  # noqa: BLE001 - see above
+            failed("prediction.slice", error)
+
     # Results ------------------------------------------------------------------------------------------------
 
     def result(
@@ -245,6 +263,8 @@ class Prediction(SpanBlock):
             return
         try:  # a guard that costs nothing
             new = read(self.sink, predictions, classes, confidence, values, inputs, business_value, business_value_unit)
+            if inputs is not None and (take := self.series.take) is not None:
+                new.features = take(inputs)
             if self._result is not None:
                 if predictions is None and classes is None and self._result.rows is not None:
                     new.rows = None  # a model's output says better how many rows there are
@@ -263,12 +283,20 @@ class Prediction(SpanBlock):
         confidence: Any = None,
         values: Any = None,
         inputs: Any = None,
+        rows: int | None = None,
         framework: str | None = None,
     ) -> None:
-        """Do what `result` does on behalf of a library: fills only what ``result`` does not say."""
+        """Do what `result` does on behalf of a library: fills only what ``result`` does not say.
+
+        ``rows`` is their number, where there is nothing to read it of.
+        """
         try:  # a guard that costs nothing
             self.framework = self.framework or framework
             seen = read(self.sink, predictions, classes, confidence, values, inputs)
+            if rows is not None:
+                seen.rows = rows
+            if inputs is not None and (take := self.series.take) is not None:
+                seen.features = take(inputs)
             if self._observed is not None and self._observed.rows == seen.rows:
                 seen.fill(self._observed)  # the same rows again: predict_proba() and then predict(), say
             self._observed = seen
@@ -276,6 +304,11 @@ class Prediction(SpanBlock):
                 self.kept = max(self.kept, seen.rows)
         except Exception as error:  # noqa: BLE001 - see above
             failed("prediction.observe", error)
+
+    @property
+    def observed(self) -> Result | None:
+        """What libraries have seen so far."""
+        return self._observed
 
     def outcome(self) -> Result | None:
         """Return what is known of inputs and outputs: what the application said, completed by what libraries saw."""
@@ -311,7 +344,12 @@ def current() -> Prediction | None:
 
 def _current_id() -> str | None:
     found = current()
-    return None if found is None else found.id
+    if found is not None:
+        return found.id
+    carried = _get_current().get(context.PREDICTION)
+    return carried if type(carried) is str else None
 
 
 context.set_prediction_lookup(_current_id)
+_BEGUN = ("sink", "series", "stages", "started", "offset", "request_id", "number", "way", "parent", "flags", "sampled")
+lay_out(Prediction, *_BEGUN, "ids", "_token", "ended", "operation", "framework", "_result", "_observed", "kept")

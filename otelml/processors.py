@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import copy
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LogRecordProcessor, ReadableLogRecord, ReadWriteLogRecord
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricReader, MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-from otelml.export import BatchQueue, exporting
+from otelml import processes
+from otelml._guard import attempt
+from otelml.export import drained
+from otelml.outage import exporting
+from otelml.servers import REST
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.view import Aggregation
 
+    from otelml.export import BatchQueue
+
+_LAST = 0.5
 _SHUTDOWN = 5.0
 
 
@@ -63,31 +72,67 @@ class LogQueueProcessor(LogRecordProcessor):
         return self.queue.force_flush(timeout_millis / 1000)
 
 
-class QueueMetricExporter(MetricExporter):
-    """Gives metrics to a queue of their own, so that a silent endpoint holds up neither flush nor exit."""
+class QueueMetricReader(MetricReader):
+    """Collects every ``interval`` seconds, in ``timeout`` at most, into a queue.
+
+    A silent endpoint holds up neither flush nor exit.
+    The SDK's own reader holds a lock while it waits for its exporter, which a forked child inherits, and starts its
+    thread where gevent may not have made threads of greenlets yet.
+    """
 
     def __init__(
         self,
         queue: BatchQueue[MetricsData],
-        preferred_temporality: dict[type, AggregationTemporality],
-        preferred_aggregation: dict[type, Aggregation],
+        interval: float,
+        timeout: float,
+        temporality: dict[type, AggregationTemporality],
+        aggregation: dict[type, Aggregation],
     ) -> None:
-        super().__init__(preferred_temporality, preferred_aggregation)
-        self.queue = queue
+        super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
+        self.queue, self._interval, self._timeout = queue, interval, timeout
+        self._closed = False
+        self._wake = threading.Event()
+        self._start()
+        processes.in_each_child(self.renew)
 
-    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
-        """Export now, waiting no longer than the timeout."""
-        before = self.queue.failures
-        sent = self.queue.put(metrics_data) and self.queue.force_flush(timeout_millis / 1000)
-        return MetricExportResult.SUCCESS if sent and self.queue.failures == before else MetricExportResult.FAILURE
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._tick, name="otelml-metrics", daemon=True)
+        self._thread.start()
+
+    def rest(self) -> None:
+        """End the thread until ``renew()``: threads are about to change (``servers``)."""
+        self._wake.set()
+        self._thread.join(REST)
+
+    def renew(self) -> None:
+        """Go on in a new thread, after ``rest()`` and in a forked child."""
+        self._wake = threading.Event()
+        if not self._closed:
+            self._start()
+
+    def _tick(self) -> None:
+        wake = self._wake
+        while not wake.wait(self._interval):
+            attempt(self.collect, self._timeout * 1000)
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> None:  # noqa: ARG002 - the queue has its own limit
+        self.queue.put(metrics_data)
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        """Export what waits, within the timeout."""
-        return self.queue.force_flush(timeout_millis / 1000)
+        """Collect and export, within the timeout; False where that failed."""
+        deadline = time.monotonic() + timeout_millis / 1000
+        super().force_flush(timeout_millis)
+        return self.queue.force_flush(deadline - time.monotonic())
 
-    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Export what waits and close, within the timeout (the SDK's reader gives it as ``timeout``)."""
-        self.queue.shutdown(max(0.0, kwargs.get("timeout", timeout_millis) / 1000))
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        """Collect and export for the last time and close, within the timeout."""
+        if self._closed:
+            return
+        deadline = time.monotonic() + timeout_millis / 1000
+        self._closed = True
+        self._wake.set()
+        attempt(self.collect, timeout_millis)
+        self.queue.shutdown(max(0.0, deadline - time.monotonic()))
 
 
 def points(data: MetricsData) -> int:
@@ -98,3 +143,15 @@ def points(data: MetricsData) -> int:
         for scope in resource.scope_metrics
         for metric in scope.metrics
     )
+
+
+def shutdown_last(reader: MetricReader, others: list[BatchQueue[Any]], deadline: float) -> None:
+    """Shut a reader down once other queues are empty, so that its last counts say what they dropped.
+
+    Args:
+        reader: What collects.
+        others: The queues; one that is busy for half a second, for its endpoint, is waited for no longer.
+        deadline: On the monotonic clock, in seconds.
+    """
+    drained(others, min(_LAST, deadline - time.monotonic()))
+    reader.shutdown(max(0.0, deadline - time.monotonic()) * 1000)

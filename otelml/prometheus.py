@@ -1,21 +1,20 @@
 """The Prometheus way out: ``/metrics`` by ``OTEL_METRICS_EXPORTER=prometheus``, or as an ASGI or WSGI app to mount.
 
 Names are those the collector makes (`otelml.prometheus_names`), exemplars carry trace ids in OpenMetrics, and no
-``otel_scope`` labels are added. One process answers for itself: with several workers send OTLP to a collector.
-
-A histogram with a bound under zero has no ``_sum`` in OpenMetrics, which forbids it; the plain text format has it.
-An exponential histogram shows its count and sum only, as one ``+Inf`` bucket.
+``otel_scope`` labels are added. One process answers for itself, unless ``OTELML_PROMETHEUS_DIR`` names a folder that
+several share: then whoever answers, answers for all of them (`otelml.prometheus_workers`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import accumulate
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import (
@@ -29,25 +28,21 @@ from opentelemetry.sdk.metrics import (
 from opentelemetry.sdk.metrics import Histogram as HistogramInstrument
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
-    ExponentialHistogram,
-    ExponentialHistogramDataPoint,
-    Gauge,
-    Histogram,
-    HistogramDataPoint,
     InMemoryMetricReader,
-    Metric,
     MetricsData,
-    NumberDataPoint,
-    Sum,
 )
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation
-from prometheus_client import Metric as Family
+from opentelemetry.sdk.resources import Resource
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.samples import Exemplar
-from prometheus_client.utils import floatToGoString
 
+from otelml import _guard, processes
+from otelml._guard import attempt, guard, logger
 from otelml.errors import ConfigError
-from otelml.prometheus_names import label_name, metric_name
+from otelml.prometheus_families import Families
+from otelml.servers import REST
+
+if TYPE_CHECKING:
+    from otelml.prometheus_workers import Workers
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -58,7 +53,13 @@ _INSTRUMENTS = (
     *(Counter, UpDownCounter, HistogramInstrument),
     *(ObservableCounter, ObservableUpDownCounter, ObservableGauge),
 )
-_PORT_FIX = "give another port (0 picks a free one), or send OTLP when several processes serve"
+SEVERAL = "set OTELML_PROMETHEUS_DIR to a folder that the processes share, or send OTLP"
+_PORT_FIX = f"give another port (0 picks a free one); when several processes serve, {SEVERAL}"
+WRITE_SECONDS = 1.0
+"""Between two writes of a process that is one of several: what a killed one loses at most."""
+TELL_SECONDS = 3.0
+_IDLE = 30.0
+"""Seconds that a client has for its request: one that says nothing would keep a thread for ever."""
 _OPENMETRICS = "application/openmetrics-text"
 
 
@@ -68,41 +69,146 @@ class PrometheusReader(InMemoryMetricReader):
     Upstream's reader keeps every flushed copy for the next scrape, and fails on an exponential histogram.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workers: Workers | None = None, resource: Resource | None = None) -> None:
         super().__init__(
             preferred_temporality=dict.fromkeys(_INSTRUMENTS, AggregationTemporality.CUMULATIVE),
             preferred_aggregation={HistogramInstrument: ExplicitBucketHistogramAggregation()},
         )
         self._server: ThreadingHTTPServer | None = None
+        self._address: tuple[str, int] | None = None
+        self._workers, self._resource = workers, resource or Resource.get_empty()
+        self._ended, self._closed = threading.Event(), False
+        self._threads: list[threading.Thread] = []
+        self._resting: tuple[str, int] | None = None
+        self._writing = threading.RLock()  # two at once would leave two files, or an older count over a newer one
+        if workers is not None:
+            self._start(self._write_always)
+        processes.in_each_child(self._after_fork)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return the metrics and their content type, in the format that the ``Accept`` header asks for."""
         encode, content_type = choose_encoder(accept)
-        data = self.get_metrics_data()
-        return encode(_Families(data, openmetrics=content_type.startswith(_OPENMETRICS))), content_type
+        data = self._written()
+        if self._workers is not None:
+            data = self._workers.total(self._resource)
+        return encode(Families(data, openmetrics=content_type.startswith(_OPENMETRICS))), content_type
 
     def serve(self, host: str, port: int) -> int:
         """Answer scrapes over HTTP from a daemon thread; return the port, chosen by the system when 0 is given.
 
+        Where processes share a folder one of them listens, and another one when it has ended.
+
         Raises:
             ConfigError: When the address cannot be listened on.
         """
+        self._address = (host, port)
+        if self._workers is not None and not self._workers.serves():
+            return port
         try:
             server = _Server((host, port), _handler(self))
         except OSError as error:
             fault = f"cannot listen on {host!r}: {error.strerror or error}; {_PORT_FIX}"
             raise ConfigError([f"OTEL_EXPORTER_PROMETHEUS_PORT={port}: {fault}"]) from None
         self._server = server
-        threading.Thread(target=server.serve_forever, name="otelml-prometheus", daemon=True).start()
-        return int(server.server_address[1])
+        self._start(server.serve_forever)
+        return server.server_port
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Write what is counted for the process that answers, where there are several; else nothing."""
+        if self._workers is not None:
+            with guard("prometheus.write"):
+                self._written()
+        return super().force_flush(timeout_millis)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Stop answering scrapes."""
+        self._end()
+        with self._writing:
+            if self._workers is not None:
+                with guard("prometheus.write"):
+                    self._written()
+                self._workers.leave()
+            self._closed = True
         super().shutdown(timeout_millis, **kwargs)
+
+    def _written(self) -> MetricsData | None:
+        """Return what this process has counted, for others in the folder too where several share one."""
+        with self._writing:
+            data = self.get_metrics_data()
+            if self._workers is not None and not self._closed:
+                self._workers.write(data)
+        return data
+
+    # Threads --------------------------------------------------------------------------------------------------
+
+    def _start(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name="otelml-prometheus", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _end(self) -> None:
+        self._ended.set()
         server, self._server = self._server, None
         if server is not None:
             server.shutdown()
             server.server_close()
+
+    def rest(self) -> None:
+        """End the threads until ``renew()``: threads are about to change (``servers``)."""
+        if self._server is not None:
+            self._resting = (str(self._server.server_address[0]), self._server.server_port)
+        threads, self._threads = self._threads, []
+        self._end()
+        for thread in threads:
+            thread.join(REST)
+
+    def renew(self) -> None:
+        """Go on after ``rest()``, on the same port."""
+        at, self._resting = self._resting, None
+        if self._closed:
+            return
+        self._ended, self._writing = threading.Event(), threading.RLock()
+        if self._workers is not None:
+            self._start(self._write_always)
+        if at is not None:
+            self.serve(*at)
+
+    # Several processes ----------------------------------------------------------------------------------------
+
+    def _write_always(self) -> None:
+        """Write every second, and listen as soon as nobody else does."""
+        ended = self._ended
+        while ended is self._ended and not ended.wait(WRITE_SECONDS):
+            with guard("prometheus.write"):
+                self.force_flush()
+                if self._address is not None and self._server is None and not attempt(self.serve, *self._address)[1]:
+                    continue
+
+    def _after_fork(self) -> None:
+        """Leave the parent's port and files alone in a forked child."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.socket.close()
+        if self._closed:
+            return
+        self._ended, self._writing, self._threads = threading.Event(), threading.RLock(), []
+        if self._workers is not None:
+            self._workers.leave()
+            self._start(self._write_always)
+        elif server is not None:
+            self._start(self._tell)
+
+    def _tell(self) -> None:
+        """Say once that what this process counts is on no endpoint, if it counts requests."""
+        while not self._ended.wait(TELL_SECONDS):
+            data = self.get_metrics_data()
+            scopes = [scope for each in (data.resource_metrics if data else ()) for scope in each.scope_metrics]
+            if any(metric.name == "ml.requests" for scope in scopes for metric in scope.metrics):
+                logger.error(
+                    "otelml: /metrics is answered by process %d, and says nothing of the requests of its child %d: %s",
+                    *(os.getppid(), os.getpid(), SEVERAL),
+                )
+                return
 
 
 class _Server(ThreadingHTTPServer):
@@ -110,9 +216,15 @@ class _Server(ThreadingHTTPServer):
     # The address of a port that another process listens on must fail, on every system.
     allow_reuse_port = False
 
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - the base class's
+        """Say nothing of a client that went away: the terminal belongs to the application."""
+        _guard.logger.debug("otelml: a scrape ended early: %s", _guard.describe(sys.exception() or OSError()))
+
 
 def _handler(reader: PrometheusReader) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        timeout = _IDLE
+
         def do_GET(self) -> None:
             found = self.path.split("?")[0] in {"/metrics", "/"}
             body, content_type = reader.render(self.headers.get("Accept", "")) if found else (b"", "text/plain")
@@ -130,7 +242,7 @@ def _handler(reader: PrometheusReader) -> type[BaseHTTPRequestHandler]:
 
 # To mount -------------------------------------------------------------------------------------------------------
 
-_readers: WeakKeyDictionary[MeterProvider, PrometheusReader] = WeakKeyDictionary()
+_readers: weakref.WeakKeyDictionary[MeterProvider, PrometheusReader] = weakref.WeakKeyDictionary()
 _attaching = threading.Lock()
 
 
@@ -191,104 +303,4 @@ def _answer(reader: PrometheusReader | None, accept: str) -> tuple[bytes, str]:
     if reader is not None:
         return reader.render(accept)
     encode, content_type = choose_encoder(accept)
-    return encode(_Families(None, openmetrics=False)), content_type
-
-
-# Translation ----------------------------------------------------------------------------------------------------
-
-
-class _Families:
-    """Metric families of one collection as prometheus_client's encoders take them: merged by name, each series once."""
-
-    def __init__(self, data: MetricsData | None, *, openmetrics: bool) -> None:
-        self._data = data
-        self._openmetrics = openmetrics
-        self._families: dict[str, Family] = {}
-        self._seen: set[tuple[str, frozenset[tuple[str, str]]]] = set()
-
-    def collect(self) -> Iterator[Family]:
-        """Yield the families."""
-        for resource in self._data.resource_metrics if self._data else ():
-            labels = _labels(resource.resource.attributes)
-            if labels:
-                self._family("target", "info", "Target metadata").add_sample("target_info", labels, 1)
-            for scope in resource.scope_metrics:
-                for metric in scope.metrics:
-                    self._add(metric)
-        yield from self._families.values()
-
-    def _family(self, name: str, kind: str, help: str, unit: str = "") -> Family:  # noqa: A002 - Prometheus's word
-        return self._families.setdefault(name, Family(name, help, kind, unit))
-
-    def _add(self, metric: Metric) -> None:
-        data = metric.data
-        counter = isinstance(data, Sum) and data.is_monotonic
-        histogram = isinstance(data, (Histogram, ExponentialHistogram))
-        kind = "counter" if counter else "histogram" if histogram else "gauge"
-        name = metric_name(metric.name, metric.unit or "", counter=counter, gauge=isinstance(data, Gauge))
-        family = self._family(name.removesuffix("_total") if counter else name, kind, metric.description or "")
-        if family.type != kind:
-            return  # two instruments of one name and different kinds: the first one wins
-        for point in data.data_points:
-            self._point(family, name, point)
-
-    def _point(
-        self, family: Family, name: str, point: NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
-    ) -> None:
-        labels = _labels(point.attributes or {})
-        series = (name, frozenset(labels.items()))
-        if series in self._seen:
-            return  # the same series from another scope: the first one wins
-        self._seen.add(series)
-        if isinstance(point, NumberDataPoint):
-            exemplar = _exemplar(point) if family.type == "counter" else None
-            family.add_sample(name, labels, point.value, exemplar=exemplar)
-        else:
-            self._histogram(family, labels, point)
-
-    def _histogram(
-        self, family: Family, labels: dict[str, str], point: HistogramDataPoint | ExponentialHistogramDataPoint
-    ) -> None:
-        bounds: tuple[float, ...] = ()
-        counts: Iterable[int] = (point.count,)
-        if isinstance(point, HistogramDataPoint):
-            bounds, counts = tuple(point.explicit_bounds), point.bucket_counts
-        low = float("-inf")
-        for bound, count in zip((*bounds, float("inf")), accumulate(counts), strict=True):
-            exemplar = _exemplar(point, low, bound)
-            family.add_sample(f"{family.name}_bucket", labels | {"le": _le(bound)}, count, exemplar=exemplar)
-            low = bound
-        if not (self._openmetrics and (min(bounds, default=0) < 0 or point.sum < 0)):
-            family.add_sample(f"{family.name}_count", labels, point.count)
-            family.add_sample(f"{family.name}_sum", labels, point.sum)
-
-
-def _le(bound: float) -> str:
-    return str(floatToGoString(bound))  # type: ignore[no-untyped-call]
-
-
-def _labels(attributes: Any) -> dict[str, str]:
-    """Return attributes as labels; values whose labels collide are joined by ``;``, as the collector does."""
-    labels: dict[str, str] = {}
-    for key in sorted(attributes):
-        label, value = label_name(key), _text(attributes[key])
-        labels[label] = f"{labels[label]};{value}" if label in labels else value
-    return labels
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _exemplar(
-    point: NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint,
-    low: float = float("-inf"),
-    high: float = float("inf"),
-) -> Exemplar | None:
-    """Return the newest exemplar that has a trace and a value in (low, high]."""
-    found = [one for one in point.exemplars or () if one.trace_id and one.span_id and low < one.value <= high]
-    if not found:
-        return None
-    newest = max(found, key=lambda one: one.time_unix_nano)
-    labels = {"trace_id": f"{newest.trace_id:032x}", "span_id": f"{newest.span_id:016x}"}
-    return Exemplar(labels, newest.value, newest.time_unix_nano / 1e9)
+    return encode(Families(None, openmetrics=False)), content_type

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from time import perf_counter, sleep
+from time import perf_counter, perf_counter_ns, sleep
 from typing import TYPE_CHECKING, Any
 
 from otelml import _labels, members, semconv
@@ -19,26 +19,30 @@ from otelml.columns import columns_of
 from otelml.encoding import Unusual
 from otelml.events import Description
 from otelml.series import Series
+from otelml.servers import REST
+from otelml.slices import Slices
 from otelml.tracers import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy as np
 
     from otelml._drops import Drops
     from otelml.columns import Columns
     from otelml.events import Events
+    from otelml.features.watch import Watch
     from otelml.instruments import Instruments
     from otelml.prediction import Prediction
     from otelml.stage import Stage
     from otelml.tracers import ChosenSpans
+    from otelml.windows.models import Windows
 else:
     np = LazyModule("numpy")
 
 MAX_SERIES = 1000
-TOGETHER = 128
-"""Predictions that are encoded at once: about two milliseconds in which no other thread gets the interpreter."""
+TOGETHER = 64
+"""Predictions that are encoded at once: about a millisecond in which no other thread gets the interpreter."""
 PAUSE = 0.0002
 """Seconds between them, on the worker's thread."""
 MAX_PENDING_ROWS = 2_000_000
@@ -60,26 +64,39 @@ class Recorder:
         buffer_size: int = 16_384,
         flush_interval: float = 0.2,
         event_started: bool = False,
+        slices: Iterable[str] = (),
     ) -> None:
         self.capture = capture
         self._events, self.spans, self.number = events, spans, number
         self._limit, self._interval = buffer_size, flush_interval
-        self._wake_at = max(1, min(512, buffer_size // 4))
+        self._wake_at = max(1, min(4 * TOGETHER, buffer_size // 4))
         self.event_started = event_started
         self._series: dict[tuple[Any, Any], Series] = {}
         self._drops, self.instruments = drops, instruments
         self.drop = drops.add
+        self.slices = Slices(slices, drops.add)
+        self.watch: Watch | None = None
+        """Counts features against references, where there are some."""
+        self.on_ended: Callable[[Columns], None] | None = None
+        """Given every batch of ended predictions, on the worker's thread; where their truth is awaited, say."""
+        self.windows: Windows | None = None
+        self._since = 0
+        self.on_turn: Callable[[], None] | None = None
+        """Called at the end of every drain: at each turn of the worker, before each collection of metrics."""
         self._fresh()
 
     def _fresh(self) -> None:
         """Start with an empty buffer, new locks and no thread (also in the child after a fork)."""
         self._buffer: deque[Prediction] = deque()
         self._pending_rows = 0
+        self._stopped = False
+        self._idle()
+
+    def _idle(self) -> None:
         # Re-entrant: a prediction may end inside a drain, from a signal handler or a finaliser.
         self._drain_lock = threading.RLock()
         self._draining = False
         self._wake = threading.Event()
-        self._stopped = False
         self._thread: threading.Thread | None = None
 
     # On the caller's thread ---------------------------------------------------------------------------------
@@ -93,11 +110,22 @@ class Recorder:
         if found is None:
             name = _labels.bounded(semconv.MODEL_NAME, model)
             known = None if version is None else _labels.bounded(semconv.MODEL_VERSION, version)
-            found = self._series.get((name, known)) or Series(name, known)
+            found = self._series.get((name, known)) or self._new_series(name, known)
             if len(self._series) < MAX_SERIES:
                 found = self._series.setdefault((name, known), found)
                 self._series[model, version] = found
         return found
+
+    def _new_series(self, model: str, version: str | None) -> Series:
+        made = Series(model, version)
+        if self.watch is not None:
+            with guard("recorder.watch"):
+                self.watch.attach(made)
+        return made
+
+    def known_series(self) -> list[Series]:
+        """Return every series seen."""
+        return list({id(s): s for s in list(self._series.values())}.values())
 
     def started(self, prediction: Prediction) -> None:
         """Emit the event that a prediction started."""
@@ -108,6 +136,8 @@ class Recorder:
 
     def put(self, prediction: Prediction) -> None:
         """Take an ended prediction. Never blocks, but where the buffer is twice over its size."""
+        if prediction.started < self._since:
+            return  # it was open when this process was forked: the parent ends it too, and counts it
         buffer = self._buffer
         if prediction.kept:
             self._pending_rows += prediction.kept
@@ -120,9 +150,17 @@ class Recorder:
         elif waiting >= self._wake_at and not self._wake.is_set():
             self._wake.set()
 
+    def load(self) -> dict[str, int]:
+        """Return how many predictions wait for the worker, and how many may before their spans are dropped."""
+        return {"waiting": len(self._buffer), "capacity": self._limit}
+
+    def dropped(self) -> dict[tuple[str, str], int]:
+        """Return how much was dropped so far, by (what, where)."""
+        return self._drops.counts()
+
     def in_flight(self) -> list[tuple[dict[str, str], int]]:
         """Return (attributes, predictions in flight) of every model and version seen."""
-        return [(s.attributes, len(s.active)) for s in {id(s): s for s in list(self._series.values())}.values()]
+        return [(s.attributes, len(s.active)) for s in self.known_series()]
 
     # On the worker's thread ---------------------------------------------------------------------------------
 
@@ -140,20 +178,38 @@ class Recorder:
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent and start a thread of our own."""
+        self._since = perf_counter_ns()
         for series in self._series.values():
             series.active.clear()
         self._drops.reset()
+        self.slices.after_fork()
+        if self.watch is not None:
+            self.watch.after_fork()
         self._fresh()
         self.start()
 
+    def rest(self) -> None:
+        """End the thread, and keep what waits, until ``renew()``: threads are about to change (``servers``)."""
+        before, thread = self._wake, self._thread
+        self._idle()
+        before.set()
+        if thread is not None:
+            thread.join(REST)
+
+    def renew(self) -> None:
+        """Go on after ``rest()``."""
+        self._idle()
+        if not self._stopped:
+            self.start()
+
     def _run(self) -> None:
         wake = self._wake
-        # numpy is imported here by the first prediction, not at the start: a child forked while this thread is in
-        # the middle of the import would wait for ever when it imports numpy itself.
+        # numpy is imported here by the first prediction, not at the start; a fork waits for that (`_lazy`).
         while not self._stopped and wake is self._wake:
             wake.wait(self._interval)
             wake.clear()
-            self.drain(pause=PAUSE)
+            if wake is self._wake:
+                self.drain(pause=PAUSE)
 
     def drain(self, *, pause: float | None = None) -> None:
         """Turn everything in the buffer into metrics, events and spans. Callable from any thread.
@@ -171,6 +227,12 @@ class Recorder:
                 while waiting > 0:
                     self._drain_batch(min(waiting, self._limit), pause)
                     waiting -= self._limit
+                if self.windows is not None:
+                    with guard("recorder.windows"):
+                        self.windows.turn(pause)
+                if self.on_turn is not None:
+                    with guard("recorder.on_turn"):
+                        self.on_turn()
             finally:
                 self._draining = False
 
@@ -186,7 +248,15 @@ class Recorder:
     def _fold(self, batch: list[Prediction], pause: float | None) -> None:
         for columns in columns_of(batch):
             with guard("recorder.metrics"):
-                self.instruments.record(columns)
+                tally = self.instruments.record(columns)
+                if self.windows is not None:
+                    self.windows.put(columns, tally)
+            if self.watch is not None:
+                with guard("recorder.watch"):
+                    self.watch.ended(columns)
+            if self.on_ended is not None:
+                with guard("recorder.on_ended"):
+                    self.on_ended(columns)
             for part in columns.parts(TOGETHER):
                 if pause is not None and not self._stopped:
                     sleep(pause)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from otelml import _labels, semconv, values
 from otelml._guard import attempt
 from otelml._lazy import is_numpy
+from otelml._text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from otelml.features.taking import Taken
     from otelml.values import Labels, Numbers
 
 
@@ -43,6 +45,7 @@ class Result:
     business_unit: str | None = None
     input_payload: str | None = None
     output_payload: str | None = None
+    features: Taken | None = None
 
     _label: str | None = None
 
@@ -63,7 +66,9 @@ class Result:
         self._label = label
 
     def fill(self, other: Result) -> None:
-        """Take from ``other`` what is not known here."""
+        """Take from ``other`` what is not known here; its features too, where nothing was taken of ours."""
+        if self.features is not None and not self.features.data and other.features is not None:
+            self.features = None
         self.__dict__ = {**other.__dict__, **{k: v for k, v in self.__dict__.items() if v is not None}}
 
 
@@ -158,19 +163,19 @@ def _keep(sink: Sink, what: str, given: Any, kept: Any) -> Any:
 
 def _classes_or_values(predictions: Any) -> tuple[Any, Any]:
     """Sort a model's output into (classes, values): floats are values, labels of any other kind are classes."""
-    if isinstance(predictions, float):
+    if issubclass(type(predictions), float):
         return None, predictions
     dtype = getattr(predictions, "dtype", None)
     # The types of torch and polars have no kind, only a name.
     kind = getattr(dtype, "kind", None)
-    is_float = "float" in str(dtype).lower() if kind is None else kind == "f"
+    is_float = "float" in plain(dtype).lower() if kind is None else kind == "f"
     shape = values.shape_of(predictions) or ()
     is_table = len(shape) > 1 and shape[1:] != (1,)
     if is_float:
         return None, None if is_table else predictions
-    first = predictions[0] if isinstance(predictions, (list, tuple)) and predictions else None
-    if isinstance(first, float) or is_numpy(first, "floating"):
+    first = predictions[0] if issubclass(type(predictions), (list, tuple)) and predictions else None
+    if issubclass(type(first), float) or is_numpy(first, "floating"):
         return None, predictions
-    if is_table or isinstance(predictions, dict) or isinstance(first, (list, tuple, dict)):
+    if is_table or issubclass(type(predictions), dict) or issubclass(type(first), (list, tuple, dict)):
         return None, None
     return predictions, None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import signal
 import threading
 from importlib.metadata import distribution, version
 from time import monotonic
@@ -12,87 +10,166 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from otelml import _guard, _labels, _sdk_metrics, pipeline, semconv, ways
+from otelml import _guard, _labels, _sdk, _sdk_metrics, children, pipeline, semconv, ways
 from otelml._drops import Drops
 from otelml._guard import guard
 from otelml._imports import undisturbed
 from otelml.config import SIGNALS
 from otelml.events import Events
+from otelml.exits import Ending, at_exit
 from otelml.instruments import Instruments
+from otelml.models.life import Models
 from otelml.probes.gpu import GpuProbe
 from otelml.probes.host import HostProbe
 from otelml.processors import SpanQueueProcessor
+from otelml.profiling.profiles import Profiles
 from otelml.recorder import Recorder
+from otelml.servers import Tell, Worker, tell
 from otelml.spans import RandomIds
 from otelml.tracers import ChosenSpans
+from otelml.windows.models import windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from types import FrameType
+    from importlib.metadata import EntryPoint
 
     from opentelemetry.metrics import Meter
 
     from otelml.config import Config
+    from otelml.export import BatchQueue
+    from otelml.features.watch import Watch
+    from otelml.outcomes.writer import Outcomes
     from otelml.ways import Way
+    from otelml.windows.models import Windows
 
 INSTRUMENTORS = "opentelemetry_instrumentor"
 PREFIX = "otelml_"
+SERVERS = ("aiohttp", "django", "fastapi", "flask", "litestar", "starlette")
+"""Integrations of web frameworks, which are told what to leave out of their requests."""
 
 active: Runtime | None = None
 """The runtime that predictions go to; None before ``auto_instrument()`` and after ``shutdown()``."""
 _ended = False
 """Providers of ours were shut down: OpenTelemetry takes no others in this process."""
-_start_lock = threading.Lock()
+_start_lock = threading.RLock()
 
 
 class Runtime:
     """otelml at work in this process. Made by ``auto_instrument()``."""
 
-    def __init__(self, config: Config, made: pipeline.Pipeline, recorder: Recorder, events: Events) -> None:
-        self.config, self.recorder, self.events = config, recorder, events
-        self._pipeline = made
+    def __init__(
+        self, config: Config, made: pipeline.Pipeline, recorder: Recorder, events: Events, models: Models
+    ) -> None:
+        self.config, self.recorder, self.events, self.models = config, recorder, events, models
+        self.pipeline = made
         self.probes: list[GpuProbe | HostProbe] = []
         self.instrumentors: list[Any] = []
-        self._closing = threading.Lock()
+        self.outcomes: Outcomes | None = None
+        """Takes the truths of predictions; None where there is no ``OTELML_OUTCOMES_DATABASE``."""
+        self.windows: Windows | None = None
+        """The sliding windows of models; None where ``OTELML_WINDOW`` is 0."""
+        self.profiles = Profiles(config, events)
+        self.flushes_at_end_of = 0
+        """The process that flushes when multiprocessing ends it."""
+        self._told = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Have the whole of ``OTELML_SHUTDOWN_TIMEOUT`` for the end (also in the child after a fork)."""
+        self.ending = Ending(self.config.shutdown_timeout)
+
+    @property
+    def closing(self) -> bool:
+        """Return whether ``shutdown()`` was called."""
+        return self.ending.begun
 
     @property
     def meter_provider(self) -> Any:
         """Return the meter provider metrics go to."""
-        return self._pipeline.meter_provider
+        return self.pipeline.meter_provider
+
+    def queues(self, signal: str) -> list[BatchQueue[Any]]:
+        """Return the queues of ours that export ``traces``, ``metrics`` or ``logs``."""
+        return self.pipeline.queues[signal]
 
     def ways(self) -> list[Way]:
         """Return which way traces, logs and metrics go out: encoded, or as the SDK's objects, and why."""
-        made = self._pipeline
+        made = self.pipeline
         batches = self.recorder.instruments.takes_batches
         return ways.ways(made.tracer_provider, made.logger_provider, made.meter_provider, batches=batches)
 
+    def workers(self) -> list[Worker]:
+        """Return what has a thread of ours."""
+        own: list[Worker] = [*self.pipeline.workers(), self.recorder]
+        return own if self.outcomes is None else [*own, self.outcomes]
+
+    def outcome_without_database(self) -> None:
+        """Count a truth that nobody can keep; say so once."""
+        if not self._told:
+            self._told = True
+            _guard.logger.warning("otelml: record_outcome() does nothing until OTELML_OUTCOMES_DATABASE is set")
+        self.recorder.drop("outcome", "off", 1)
+
+    def watch_features(self) -> Watch:
+        """Return what counts features against references, made of the settings at the first call."""
+        from otelml.drift.reference import Reference  # noqa: PLC0415 - it costs nothing while it is off
+        from otelml.features.watch import Watch  # noqa: PLC0415 - the same
+
+        recorder, config = self.recorder, self.config
+        with _start_lock:
+            if recorder.watch is None:
+                references = {model: Reference.load(path) for model, path in config.drift_reference.items()}
+                watch = Watch(references, seconds=config.drift_window, events=self.events, drop=recorder.drop)
+                watch.observe(_meter(self.pipeline))
+                recorder.watch = watch
+                if config.model_name in references:  # so that its bins are there from the start
+                    recorder.series(config.model_name, config.model_version)
+            return recorder.watch
+
     def force_flush(self, timeout: float = 5.0) -> bool:
         """Export everything recorded so far; False when that failed or took longer than ``timeout`` seconds."""
-        if self._closing.locked():
+        if self.closing or self.ending.elsewhere():
             return True  # shutdown() has flushed or is about to
         with guard("runtime.force_flush"):
+            deadline = monotonic() + timeout
+            self.models.settle(timeout / 4)
             self.recorder.drain()
-            return self._pipeline.force_flush(timeout)
+            written = self.outcomes is None or self.outcomes.flush(timeout)
+            return self.pipeline.force_flush(max(0.0, deadline - monotonic())) and written
         return False
+
+    def flush_at_end(self) -> None:
+        """Flush because the process ends; all such flushes and ``shutdown()`` share ``OTELML_SHUTDOWN_TIMEOUT``."""
+        self.ending.take(self.force_flush)
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Flush and stop within ``timeout`` seconds (``OTELML_SHUTDOWN_TIMEOUT`` by default). Calling it again is fine.
 
         Integrations are taken off again. Providers that the application made are flushed and left open.
         """
-        global active, _ended  # noqa: PLW0603 - the state of this module
-        if not self._closing.acquire(blocking=False):
+        if not self.ending.begin():
             return True
-        limit = self.config.shutdown_timeout if timeout is None else timeout
+        done = self._shut(self.ending.left if timeout is None else timeout)
+        self.ending.finish()
+        return done
+
+    def _shut(self, limit: float) -> bool:
+        global active, _ended  # noqa: PLW0603 - the state of this module
         with guard("runtime.shutdown"):
             if active is self:
                 active = None
+                children.withdraw()
             self._uninstrument()
-            self.recorder.stop()
             deadline = monotonic() + limit
-            flushed = self._pipeline.owned >= set(SIGNALS) or self._pipeline.force_flush(limit)
-            closed = self._pipeline.shutdown(max(0.0, deadline - monotonic()))
-            _ended = _ended or bool(self._pipeline.owned)
+            self.models.settle(limit / 4)
+            self.recorder.stop()
+            if self.windows is not None:
+                self.windows.stop(limit / 4)
+            if self.outcomes is not None:
+                self.outcomes.stop(limit / 2)
+            flushed = self.pipeline.owned >= set(SIGNALS) or self.pipeline.force_flush(deadline - monotonic())
+            closed = self.pipeline.shutdown(max(0.0, deadline - monotonic()))
+            _ended = _ended or bool(self.pipeline.owned)
             for probe in self.probes:
                 probe.stop()
             return flushed and closed
@@ -121,20 +198,29 @@ def start(config: Config) -> Runtime:
                 "otelml was shut down in this process, and OpenTelemetry takes providers only once: telemetry from "
                 "here on goes nowhere. Call shutdown() at the end of the program only."
             )
+        Profiles.check(config)
         drops = Drops()
         ids = RandomIds()
+        assembled: list[Runtime] = []
+        _after_fork(assembled, drops, ids)  # before the SDK's own hooks, which start a thread that collects
         # Exponential histograms are the SDK's own business: they take one value at a time.
-        views = (_sdk_metrics.BATCH_VIEW,) if config.histogram_aggregation == "explicit_bucket_histogram" else ()
-        made = pipeline.build(config, views=views, on_drop=drops.add, ids=ids)
+        batches = (_sdk_metrics.BATCH_VIEW,) if config.histogram_aggregation == "explicit_bucket_histogram" else ()
+        made = pipeline.build(config, views=(*batches, _sdk_metrics.FEATURES_VIEW), on_drop=drops.add, ids=ids)
         runtime = _assemble(config, made, drops, ids)
         if config.sdk_disabled:
             return runtime  # not the active one: predictions go on doing nothing
         runtime.recorder.start()
+        if runtime.outcomes is not None:
+            runtime.outcomes.start()
+        tell(Tell(runtime.flush_at_end, runtime.workers()))
         _start_probes(runtime, _meter(made))
         _instrument(runtime)
-        _at_exit(runtime)
-        _after_fork(runtime, drops, ids)
+        at_exit(runtime.shutdown, lambda: runtime.ending)
+        assembled.append(runtime)
+        _name_after_fork(runtime)
         active = runtime
+        children.offer(runtime)
+        children.flush_at_end(runtime)
         return runtime
 
 
@@ -144,6 +230,7 @@ def _meter(made: pipeline.Pipeline) -> Meter:
 
 def _assemble(config: Config, made: pipeline.Pipeline, drops: Drops, ids: RandomIds | None = None) -> Runtime:
     release = version("otelml")
+    _sdk.keep_random_apart()
     meter = _meter(made)
     logger = made.logger_provider.get_logger(semconv.SCOPE, release, semconv.SCHEMA_URL)
     tracer = made.tracer_provider.get_tracer(semconv.SCOPE, release, semconv.SCHEMA_URL)
@@ -166,9 +253,50 @@ def _assemble(config: Config, made: pipeline.Pipeline, drops: Drops, ids: Random
             buffer_size=config.buffer_size,
             flush_interval=config.flush_interval,
             event_started=config.event_started,
+            slices=config.slices,
         )
     )
-    return Runtime(config, made, recorder[0], events)
+    models = Models(meter, events, config, drops.add)
+    recorder[0].on_turn = models.turn
+    runtime = Runtime(config, made, recorder[0], events, models)
+    if config.outcomes_database and not config.sdk_disabled:
+        runtime.outcomes = _outcomes(runtime, meter, drops)
+        recorder[0].on_ended = runtime.outcomes.put
+    _keep_windows(runtime, meter, drops)
+    if config.drift_reference and not config.sdk_disabled:
+        runtime.watch_features()
+    return runtime
+
+
+def _keep_windows(runtime: Runtime, meter: Meter, drops: Drops) -> None:
+    """Keep a window of each model, where the settings ask for it."""
+    found = windows(runtime.config, runtime.events, drops.add)
+    runtime.recorder.windows = runtime.windows = found
+    if found is not None:
+        row = semconv.THRESHOLD_ACTIVE
+        meter.create_observable_up_down_counter(row.name, [found.observe], row.unit, row.help)
+
+
+def _outcomes(runtime: Runtime, meter: Meter, drops: Drops) -> Outcomes:
+    from otelml.outcomes.reports import Reports  # noqa: PLC0415 - they cost nothing while they are off
+    from otelml.outcomes.writer import Outcomes  # noqa: PLC0415 - the same
+
+    recorder = runtime.recorder
+    reports = Reports(
+        *(meter, runtime.meter_provider),
+        events=runtime.events,
+        spans=recorder.spans,
+        number=recorder.number,
+        buckets=runtime.config.buckets,
+        slices=recorder.slices,
+        drop=drops.add,
+    )
+    outcomes = Outcomes(runtime.config, reports, drops.add)
+    row = semconv.OUTCOMES_UNWRITTEN
+    meter.create_observable_up_down_counter(row.name, [lambda _: [Observation(outcomes.unwritten)]], row.unit, row.help)
+    row = semconv.OUTCOMES_FAILURES
+    meter.create_observable_counter(row.name, [lambda _: [Observation(outcomes.failures)]], row.unit, row.help)
+    return outcomes
 
 
 def _observe_predictions(meter: Meter, recorder: list[Recorder]) -> None:
@@ -216,21 +344,33 @@ def _start_probes(runtime: Runtime, meter: Meter) -> None:
             probe.start()
 
 
+def integrations() -> dict[str, EntryPoint]:
+    """Return our integrations by name, sorted."""
+    found = sorted(distribution("otelml").entry_points.select(group=INSTRUMENTORS), key=lambda e: e.name)
+    return {entry.name.removeprefix(PREFIX): entry for entry in found if entry.name.startswith(PREFIX)}
+
+
+def is_left_off(name: str, config: Config) -> bool:
+    """Return whether the settings leave an integration off."""
+    return bool(config.disabled & {name, PREFIX + name, "*"})
+
+
 def _instrument(runtime: Runtime) -> None:
     """Switch on our integrations, each on its own: one that fails leaves the others on."""
     config = runtime.config
-    options: dict[str, dict[str, Any]] = {
-        "sklearn": {"model_name": config.model_name, "model_version": config.model_version},
-        "logging": {"level": config.log_level.upper()},
-        "fastapi": {
-            "excluded_urls": config.excluded_urls or None,
-            "buckets": config.buckets,
-            "on_shutdown": runtime.force_flush,
-        },
+    requests = {
+        "excluded_urls": config.excluded_urls or None,
+        "buckets": config.buckets,
+        "on_shutdown": runtime.flush_at_end,
+        "profiles": runtime.profiles if runtime.profiles.asked else None,
     }
-    for entry in sorted(distribution("otelml").entry_points.select(group=INSTRUMENTORS), key=lambda e: e.name):
-        name = entry.name.removeprefix(PREFIX)
-        if not entry.name.startswith(PREFIX) or config.disabled & {name, entry.name, "*"}:
+    options: dict[str, dict[str, Any]] = {
+        **dict.fromkeys(SERVERS, requests),
+        "sklearn": {"model_name": config.model_name, "model_version": config.model_version},
+        "logging": {"level": config.log_level.upper(), "values": config.log_values},
+    }
+    for name, entry in integrations().items():
+        if is_left_off(name, config):
             continue
         with guard(f"integration.{name}"):
             instrumentor = entry.load()()
@@ -239,37 +379,21 @@ def _instrument(runtime: Runtime) -> None:
                 runtime.instrumentors.append(instrumentor)
 
 
-def _at_exit(runtime: Runtime) -> None:
-    atexit.register(runtime.shutdown)
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        return  # the application handles SIGTERM itself and ends normally
-
-    def flush_and_end(number: int, _: FrameType | None) -> None:
-        # In a thread: the interrupted code may hold a lock that flushing needs, and then only the deadline helps.
-        limit = runtime.config.shutdown_timeout
-        thread = threading.Thread(target=runtime.shutdown, args=(limit,), daemon=True)
-        thread.start()
-        thread.join(limit + 0.5)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, flush_and_end)
-
-
-def _after_fork(runtime: Runtime, drops: Drops, ids: RandomIds) -> None:
+def _after_fork(assembled: list[Runtime], drops: Drops, ids: RandomIds) -> None:
     """Give a forked child its own ids, locks, counts and thread: what the parent counted is the parent's to send."""
     if not hasattr(os, "register_at_fork"):
         return
 
     def in_child() -> None:
-        if active is not runtime:
-            return
-        _guard.reset()
-        _labels.after_fork()
-        drops.reset()
-        ids.reseed()
-        with guard("runtime.fork"):
-            _sdk_metrics.forget_measurements(runtime.meter_provider)
-            runtime.recorder.after_fork()
+        global _start_lock  # noqa: PLW0603 - a lock held across a fork is never released in the child
+        if active in assembled:
+            _start_lock = threading.RLock()
+            children.begin_again(assembled[0], drops, ids)
 
     os.register_at_fork(after_in_child=in_child)
+
+
+def _name_after_fork(runtime: Runtime) -> None:
+    """Name a forked child once the SDK has given it an id of its own making."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: children.name_child(runtime) if active is runtime else None)

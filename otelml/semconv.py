@@ -9,62 +9,35 @@ translation adds both. Durations are in seconds, sizes in bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from otelml._rows.calls import *  # noqa: F403 - every row is a name of this module
+from otelml._rows.calls import CALL_ATTRIBUTES
+from otelml._rows.drift import *  # noqa: F403 - every row is a name of this module
+from otelml._rows.drift import DRIFT_ATTRIBUTES, DRIFT_EVENTS, DRIFT_METRICS
+from otelml._rows.generation import *  # noqa: F403 - the same
+from otelml._rows.generation import GENERATION_ATTRIBUTES, GENERATION_METRICS
+from otelml._rows.health import *  # noqa: F403 - the same
+from otelml._rows.health import HEALTH_ATTRIBUTES, HEALTH_METRICS
+from otelml._rows.kinds import Attribute, Event, Metric, SpanName
+from otelml._rows.models import *  # noqa: F403 - every row is a name of this module
+from otelml._rows.models import MODEL_ATTRIBUTES, MODEL_EVENTS, MODEL_METRICS
+from otelml._rows.outcomes import *  # noqa: F403 - every row is a name of this module
+from otelml._rows.outcomes import OUTCOME_ATTRIBUTES, OUTCOME_EVENTS, OUTCOME_METRICS, OUTCOME_SPANS
+from otelml._rows.profiling import *  # noqa: F403 - the same
+from otelml._rows.profiling import PROFILE_ATTRIBUTES, PROFILE_EVENTS
+from otelml._rows.retrieval import *  # noqa: F403 - the same
+from otelml._rows.retrieval import RETRIEVAL_ATTRIBUTES, RETRIEVAL_METRICS
+from otelml._rows.windows import *  # noqa: F403 - the same
+from otelml._rows.windows import WINDOW_ATTRIBUTES, WINDOW_EVENTS, WINDOW_METRICS
+
+__all__ = ["Attribute", "Event", "Metric", "SpanName"]  # the classes of the rows, for those who read them
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 SCOPE = "otelml"
-
-InstrumentKind = Literal[
-    "counter", "updown", "histogram", "gauge", "observable_counter", "observable_updown", "observable_gauge"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One attribute: ``limit`` bounds its distinct values on metrics (None: never a metric attribute)."""
-
-    name: str
-    type: Literal["string", "int", "double", "boolean", "string[]", "int[]"]
-    help: str
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One instrument: its OpenTelemetry name, kind, unit (UCUM), attributes and explicit bucket boundaries."""
-
-    name: str
-    kind: InstrumentKind
-    unit: str
-    help: str
-    attributes: tuple[str, ...] = ()
-    buckets: tuple[float, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SpanName:
-    """One span name; ``{model}`` stands for the model's name."""
-
-    name: str
-    help: str
-    attributes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One log record with an ``event_name``."""
-
-    name: str
-    help: str
-    attributes: tuple[str, ...] = ()
-
 
 # Attributes -----------------------------------------------------------------------------------------------------
 
 MODEL_NAME = "ml.model.name"
 MODEL_VERSION = "ml.model.version"
-MODEL_FRAMEWORK = "ml.model.framework"
 OPERATION = "ml.operation"
 STAGE = "ml.stage"
 PREDICTION_CLASS = "ml.prediction.class"
@@ -109,11 +82,13 @@ DISK_DIRECTION = "disk.io.direction"
 NETWORK_DIRECTION = "network.io.direction"
 CONTEXT_SWITCH_TYPE = "process.context_switch.type"
 PRESSURE_RESOURCE = "otelml.resource"
+SLICE_PREFIX = "ml.slice."
+SLICE = f"{SLICE_PREFIX}<name>"
+"""A template, as the conventions have them: `ml.slice.carrier` is one of its attributes."""
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(MODEL_NAME, "string", "Name of the model that predicts.", limit=50),
     Attribute(MODEL_VERSION, "string", "Version of the model; absent when unknown.", limit=50),
-    Attribute(MODEL_FRAMEWORK, "string", "Library that runs the model, such as `scikit-learn`."),
     Attribute(OPERATION, "string", "Method that was called, such as `predict` or `predict_proba`.", limit=20),
     Attribute(
         STAGE,
@@ -168,6 +143,23 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(NETWORK_DIRECTION, "string", "`receive` or `transmit`.", limit=2),
     Attribute(CONTEXT_SWITCH_TYPE, "string", "`voluntary` or `involuntary`.", limit=2),
     Attribute(PRESSURE_RESOURCE, "string", "`cpu`, `memory` or `io`.", limit=3),
+    Attribute(
+        SLICE,
+        "string",
+        "A slice that the application named (`OTELML_SLICES`): on `ml.requests`, `ml.predictions`, "
+        "`ml.prediction.duration`, `ml.prediction.confidence`, `ml.prediction.low_confidence`, `ml.outcomes`, "
+        "`ml.outcome.confidence`, `ml.outcome.error`, `ml.outcome.squared_error`, spans and events.",
+        limit=20,
+    ),
+    *MODEL_ATTRIBUTES,
+    *DRIFT_ATTRIBUTES,
+    *OUTCOME_ATTRIBUTES,
+    *WINDOW_ATTRIBUTES,
+    *HEALTH_ATTRIBUTES,
+    *PROFILE_ATTRIBUTES,
+    *CALL_ATTRIBUTES,
+    *GENERATION_ATTRIBUTES,
+    *RETRIEVAL_ATTRIBUTES,
 )
 
 STAGES = ("feature_retrieval", "preprocessing", "inference", "postprocessing")
@@ -345,36 +337,51 @@ METRICS: tuple[Metric, ...] = (
     HW_ERRORS,
     PROCESS_GPU_MEMORY,
     *HOST_METRICS,
+    *MODEL_METRICS,
+    *DRIFT_METRICS,
+    *OUTCOME_METRICS,
+    *WINDOW_METRICS,
+    *GENERATION_METRICS,
+    *HEALTH_METRICS,
+    *RETRIEVAL_METRICS,
 )
 
 # Spans and events -----------------------------------------------------------------------------------------------
 
+_FLAG = (FEATURE_FLAG_KEY, FEATURE_FLAG_VARIANT)  # noqa: F405 - a row of outcomes
 _RESULT = (PREDICTION_ID, REQUEST_ID, BATCH_SIZE, INPUT_SHAPE, INPUT_DTYPE, INPUT_MISSING, OUTPUT_SHAPE, OUTPUT_DTYPE)
 _ROW = (PREDICTION_CLASS, PREDICTION_CONFIDENCE, PREDICTION_VALUE, BUSINESS_VALUE)
 
 SPANS: tuple[SpanName, ...] = (
     SpanName(
-        "predict {model}", "One prediction call (kind internal).", (*_MODEL, OPERATION, *_RESULT, *_ROW, ERROR_TYPE)
+        "predict {model}",
+        "One prediction call (kind internal).",
+        (*_MODEL, *_FLAG, OPERATION, *_RESULT, *_ROW, ERROR_TYPE),
     ),
     *(SpanName(stage, f"The {stage.replace('_', ' ')} stage of a prediction.", (*_MODEL, STAGE)) for stage in STAGES),
+    *OUTCOME_SPANS,
 )
 
 EVENT_PREDICTION = Event(
     "ml.prediction",
     "A prediction ended; severity ERROR and `error.type` when it raised.",
-    (*_MODEL, OPERATION, *_RESULT, *_ROW, DURATION, TIME_TO_FIRST_ITEM, ITEMS, ERROR_TYPE, EXCEPTION_MESSAGE),
+    (*_MODEL, *_FLAG, OPERATION, *_RESULT, *_ROW, DURATION, TIME_TO_FIRST_ITEM, ITEMS, ERROR_TYPE, EXCEPTION_MESSAGE),
 )
 EVENT_REQUEST_STARTED = Event(
     "ml.request.started",
     "A prediction started (only with `OTELML_EVENT_STARTED=true`).",
     (*_MODEL, PREDICTION_ID, REQUEST_ID),
 )
-EVENTS: tuple[Event, ...] = (EVENT_PREDICTION, EVENT_REQUEST_STARTED)
+EVENTS: tuple[Event, ...] = (
+    *(EVENT_PREDICTION, EVENT_REQUEST_STARTED),
+    *(*MODEL_EVENTS, *DRIFT_EVENTS, *OUTCOME_EVENTS, *WINDOW_EVENTS, *PROFILE_EVENTS),
+)
 
 
 def attribute(name: str) -> Attribute:
     """Return the row of an attribute; KeyError when there is none."""
-    return _ATTRIBUTE_BY_NAME[name]
+    row = _ATTRIBUTE_BY_NAME.get(name)
+    return _ATTRIBUTE_BY_NAME[SLICE if row is None and name.startswith(SLICE_PREFIX) else name]
 
 
 _ATTRIBUTE_BY_NAME = {row.name: row for row in ATTRIBUTES}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from otelml import _sdk
 from otelml._guard import failed, guard
-from otelml.spans import KEY, ErrorFacts, SpanBlock
+from otelml.spans import KEY, ErrorFacts, SpanBlock, lay_out
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -115,3 +115,6 @@ class Stage(SpanBlock):
     def made_context(self) -> SpanContext:
         """Return the context of the stage: its prediction's, with an id of its own."""
         return _sdk.child_context(self.prediction.get_span_context(), self.span_id)
+
+
+lay_out(Stage, "prediction", "known", "started", "span_id", "_token", "ended")

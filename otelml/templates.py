@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-MAX_TOGETHER = 256
-"""Predictions whose messages wait in a queue as one."""
 TRACE, ID, TIME = 16, 8, 8
 _SPAN_IDS = (b"\x0a\x10", TRACE, b"\x12\x08", ID)
 

@@ -337,7 +337,7 @@ def recording(
             ids=CountingIds() if deterministic else RandomIds(),
             sampler=sampler,
             processors=processors,
-            views=(_sdk_metrics.BATCH_VIEW,) if views is None else views,
+            views=(_sdk_metrics.BATCH_VIEW, _sdk_metrics.FEATURES_VIEW) if views is None else views,
         )
         runtime.active = seen.runtime
         stack.callback(setattr, runtime, "active", before)

@@ -127,7 +127,7 @@ class DirectSpans:
             return False
         roots, stages = templates.spans(columns, described)
         each = 1 + len(columns.names)
-        step = max(1, min(queue.batch // each, templates.MAX_TOGETHER))
+        step = max(1, min(queue.batch // each, encoding.MAX_TOGETHER))
         for i in range(0, len(roots), step):
             data = b"".join((*roots[i : i + step], stages[i : i + step].tobytes()))
             queue.put(Encoded(data, self.home, each * len(roots[i : i + step])))

@@ -1,20 +1,25 @@
 """What is kept of a prediction's inputs and outputs: copies of numbers and labels, shapes, counts. Never the objects.
 
 Everything here runs on the caller's thread, so each function looks at plain scalars first. Objects of unknown
-classes are read with ``attempt``: what they raise is theirs, and means that they can't be read.
+classes are read with ``attempt``: what they raise is theirs, and means that they can't be read. What a value is, its
+type tells, never ``isinstance``, which asks the value itself (a mock says that it is a float).
 """
 
 from __future__ import annotations
 
 import math
+from array import array
+from collections import deque
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otelml._guard import attempt
 from otelml._lazy import LazyModule, is_numpy
+from otelml._text import encodable, kind_name, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,10 +30,32 @@ Numbers: TypeAlias = "float | NDArray[np.float64]"
 Labels: TypeAlias = "str | float | NDArray[Any]"
 
 _SCALARS = (str, bytes, bool, int, float)
-_NUMERIC_KINDS = "fiub"
+_SEQUENCES = (*_SCALARS, list, tuple, dict, range, deque, array, bytearray, memoryview)
+_PLAIN = frozenset((str, bytes, bool, int, float))
+_NUMERIC_KINDS, _NO_NUMBERS = "fiub", "cmM"
 _MATRIX = 2
 MAX_PAYLOAD = 4096
+MAX_CELLS = 20_000_000
+"""Values of one array or of lists inside lists; more of them are not read."""
+_NESTED = (list, tuple, dict, set, frozenset)
+_DEEPEST, _MAX_WRITTEN = 8, 1_000_000
 _MAX_SIZE = 2**53
+
+
+class Outline:
+    """Shape and data type of something whose values are not to be read, as they are on a device, or too many."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    def __repr__(self) -> str:
+        return f"{self.dtype} of shape {self.shape}"
+
+    def isna(self) -> None:
+        """Do not tell how many values are missing."""
+        raise TypeError("not read")
 
 
 def numbers(value: Any) -> Numbers | None:
@@ -38,30 +65,31 @@ def numbers(value: Any) -> Numbers | None:
     """
     if type(value) is float:
         return value
-    if isinstance(value, (bool, int, float)) or is_numpy(value, "generic"):
+    kind = type(value)
+    if issubclass(kind, (bool, int, float)) or is_numpy(value, "generic"):
         return _scalar(value)
-    if value is None or isinstance(value, (str, bytes)):
+    if value is None or issubclass(kind, (str, bytes)):
         return None
     return attempt(_float_array, value)[0]
 
 
 def row_maximum(value: Any) -> Numbers | None:
     """Return ``value`` as `numbers` does, but the largest of each row where it is two-dimensional."""
-    if isinstance(value, (float, int)) or is_numpy(value, "generic"):
+    if issubclass(type(value), (float, int)) or is_numpy(value, "generic"):
         return numbers(value)
     return attempt(_row_maximum, value)[0]
 
 
 def labels(value: Any) -> Labels | None:
     """Return ``value`` as one label, or as an array of labels of shape (n,) that is a copy; None for anything else."""
+    kind = type(value)
+    if value is None or kind is str or kind is int or kind is bool or kind is float:
+        return value  # type: ignore[no-any-return]
     if is_numpy(value, "generic"):
-        return value.item()  # type: ignore[no-any-return]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if isinstance(value, (str, bool, int, float)):
-        return value
-    if value is None:
-        return None
+        item = attempt(lambda: value.item())[0]  # noqa: PLW0108 - its lookup may raise as well
+        return labels(item) if type(item) in _PLAIN else plain(value)
+    if issubclass(kind, _SCALARS):  # of a class of the application's: as it stands now, without the object
+        return float.__pos__(value) if issubclass(kind, float) else plain(value)
     return attempt(_label_array, value)[0]
 
 
@@ -76,20 +104,59 @@ def array_of(value: Any) -> Any:
     if hasattr(value, "detach"):
         value = value.detach()
     to_numpy = getattr(value, "to_numpy", None)
-    return to_numpy() if to_numpy is not None else value
+    found = to_numpy() if to_numpy is not None else value
+    if not _ends(type(found)):
+        raise TypeError("may have no end")
+    if type(found) in {list, tuple}:
+        _check_nested(found, MAX_CELLS)
+    return found
+
+
+def _check_nested(level: Sequence[Any], limit: int) -> None:
+    """Raise TypeError for lists that are too deep, too many or hold what may have no end: numpy would look at all."""
+    for _ in range(_DEEPEST):
+        kinds = set(map(type, level))
+        if not all(map(_ends, kinds)):
+            raise TypeError("may have no end")
+        if not any(issubclass(kind, _NESTED) for kind in kinds):
+            return
+        inner = [each for each in level if issubclass(type(each), _NESTED)]
+        if sum(map(len, inner)) > limit:
+            raise TypeError("too many values")
+        level = list(chain.from_iterable(each.values() if isinstance(each, dict) else each for each in inner))
+    raise TypeError("too many dimensions")
+
+
+def _array(value: Any) -> NDArray[Any]:
+    array = np.asarray(array_of(value))
+    if array.size > MAX_CELLS:  # a view may have more elements than there is memory
+        raise TypeError("too many values")
+    return array
+
+
+def _ends(kind: type) -> bool:
+    """Return whether numpy reads objects of a class in bounded time.
+
+    It asks whatever has ``__len__`` and ``__getitem__`` for one item after the other: a data set would be read whole,
+    and a sequence that never says that it is over would hang the application.
+    """
+    if issubclass(kind, _SEQUENCES):
+        return True
+    arrays = any(hasattr(kind, name) for name in ("__array__", "__array_interface__", "__array_struct__"))
+    return arrays or not (hasattr(kind, "__getitem__") and hasattr(kind, "__len__"))
 
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
     """Return the shape of an array, frame or sequence; None for a scalar."""
-    if isinstance(value, _SCALARS):
+    if issubclass(type(value), _SCALARS):
         return None
     return attempt(_shape, value)[0]
 
 
 def dtype_of(value: Any) -> str | None:
     """Return the data type of an array or the class of a frame or sequence."""
-    known = None if isinstance(value, _SCALARS) else attempt(_dtype, value)[0]
-    return type(value).__name__[:64] if known is None else known
+    known = None if issubclass(type(value), _SCALARS) else attempt(_dtype, value)[0]
+    return kind_name(value)[:64] if known is None else known
 
 
 def _dtype(value: Any) -> str | None:
@@ -99,12 +166,12 @@ def _dtype(value: Any) -> str | None:
 
 @lru_cache(maxsize=256)
 def _dtype_name(dtype: Hashable) -> str:
-    return str(dtype)[:64]
+    return plain(dtype)[:64]
 
 
 def rows_of(value: Any) -> int:
     """Return the number of rows: the length of the first axis, 1 for a scalar."""
-    if value is None or isinstance(value, _SCALARS) or is_numpy(value, "generic"):
+    if value is None or issubclass(type(value), _SCALARS) or is_numpy(value, "generic"):
         return 1
     shape = shape_of(value)
     return shape[0] if shape else 1
@@ -122,15 +189,15 @@ def payload(value: Any) -> str | None:
 
 def _float_array(value: Any) -> NDArray[np.float64]:
     if hasattr(value, "isna"):  # pandas, whose NA is no number
-        return np.array(value.to_numpy(dtype=np.float64, na_value=np.nan)).ravel()
-    array = np.asarray(array_of(value))
-    if array.dtype.kind == "c":
-        raise TypeError("complex")
+        return np.array(value.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64).ravel()
+    array = _array(value)
+    if array.dtype.kind in _NO_NUMBERS:
+        raise TypeError("complex, or times")
     return np.array(array, dtype=np.float64).ravel()
 
 
 def _row_maximum(value: Any) -> Numbers | None:
-    array = np.asarray(array_of(value))
+    array = _array(value)
     if array.ndim != _MATRIX or array.dtype.kind not in _NUMERIC_KINDS or not array.shape[1]:
         return numbers(array)
     return np.array(array.max(axis=1), dtype=np.float64)
@@ -139,7 +206,9 @@ def _row_maximum(value: Any) -> Numbers | None:
 def _label_array(value: Any) -> NDArray[Any] | None:
     given = array_of(value)
     # Text in a list stays as it is: an array of fixed width would take the longest text's size for every row.
-    text = isinstance(given, (list, tuple)) and any(isinstance(x, (str, bytes)) for x in given)
+    text = type(given) in {list, tuple} and any(issubclass(kind, (str, bytes)) for kind in set(map(type, given)))
+    if is_numpy(given, "ndarray") and given.size > MAX_CELLS:
+        return None
     array = np.array(given, dtype=object if text else None)
     return array.ravel() if array.ndim == 1 or (array.ndim == _MATRIX and array.shape[1] == 1) else None
 
@@ -148,13 +217,15 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     if isinstance(value, (list, tuple)):
         return (len(value),)
     shape = getattr(value, "shape", None)
-    sizes = () if shape is None else tuple(int(n) for n in shape)
-    return sizes if sizes and all(0 <= n <= _MAX_SIZE for n in sizes) else None
+    sizes = () if shape is None else tuple(map(int, shape))
+    return sizes if sizes and min(sizes) >= 0 and max(sizes) <= _MAX_SIZE else None
 
 
 def _missing(value: Any) -> int:
     if is_numpy(value, "ndarray"):
         kind = value.dtype.kind
+        if value.size > MAX_CELLS:
+            raise TypeError("too many values")
         if kind == "f":
             return int(np.isnan(value).sum())
         return _missing_objects(value.ravel().tolist()) if kind == "O" else 0
@@ -167,12 +238,19 @@ def _missing(value: Any) -> int:
     for name in ("isna", "null_count"):  # pandas, polars
         method = getattr(value, name, None)
         if method is not None:
-            return int(np.asarray(method()).sum())
+            found = method()  # NumPy's own way of reading a frame is five times as slow as the frame's
+            return int((found.to_numpy() if hasattr(found, "to_numpy") else np.asarray(found)).sum())
     return 0
 
 
 def _payload(value: Any) -> str:
-    text = repr(value.tolist() if is_numpy(value, "ndarray") else value)
+    if is_numpy(value, "ndarray") or type(value) in {list, tuple}:
+        value = value[:MAX_PAYLOAD]  # a row is a character at least
+    if is_numpy(value, "ndarray"):
+        value = value.tolist() if value.size <= _MAX_WRITTEN else value
+    elif type(value) in _NESTED:
+        _check_nested([value], _MAX_WRITTEN)
+    text = encodable(str.__str__(repr(value)))
     return text if len(text) <= MAX_PAYLOAD else text[: MAX_PAYLOAD - 1] + "…"
 
 

@@ -3,6 +3,7 @@
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import hypothesis
 import pytest
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
@@ -10,11 +11,13 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from otelml import _guard, _labels
 
-pytest_plugins = ["otelml.testing"]
+pytest_plugins = ["otelml.testing", "result_tables"]
 
 
 def pytest_configure(config):
-    """Make a fault in a thread of ours fail the test."""
+    """Make a fault in a thread of ours fail the test; a busy machine fails none."""
+    hypothesis.settings.register_profile("otelml", deadline=None)
+    hypothesis.settings.load_profile("otelml")
     config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
 
 

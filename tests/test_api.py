@@ -1,5 +1,7 @@
 """The public calls: what their arguments mean."""
 
+import itertools
+
 import pytest
 
 import otelml
@@ -20,6 +22,13 @@ def test_arguments_are_settings(disabled):
     ).config
     assert (config.service_name, config.model_name, config.model_version) == ("service", "m", "2")
     assert (config.disabled, config.capture) == ({"requests", "fastapi"}, "none")
+
+
+@pytest.mark.parametrize("given", [itertools.repeat("requests"), 7, [3]], ids=["endless", "no list", "no name"])
+def test_what_is_no_list_of_integrations(disabled, given):
+    """It is a fault of the setting; what never ends is not waited for."""
+    with pytest.raises(otelml.ConfigError, match="names of integrations"):
+        otelml.auto_instrument(disabled=given)
 
 
 def test_mapping_and_file_of_settings(disabled, tmp_path):

@@ -57,12 +57,43 @@ def test_prediction_quick(prediction, tmp_path):
     assert threads["made"] == threads["received"]["points"]["ml.requests"] == 8 * (100 // 8) + 200
 
 
+def test_profiles_quick():
+    """Requests and code run with and without a profile, and one is taken where it is asked for."""
+    said = run("profiles.py", "--quick")
+    assert "a token set, a wrong one sent" in said
+    assert "predictions of a forest, profiled" in said
+
+
+def test_one_row_quick():
+    """Calls of two libraries are observed and not, in turn, and each of those observed arrives once."""
+    said = run("one_row.py", "--seconds", "0.2", "LogisticRegression.predict_proba", "InferenceSession.run")
+    assert "Every prediction arrived once." in said
+    assert re.search(r"InferenceSession.run +\d+\.\d +-?\d+\.\d +\d+\.\d\d", said)
+
+
+def test_model_loads_quick():
+    """Each of the three files is loaded with and without otelml, and joblib is put back."""
+    lines = run("model_loads.py", "--quick").splitlines()
+    assert [line.split("  ")[0] for line in lines[-3:]] == [
+        "a small pipeline",
+        "a forest of 100 trees",
+        "a dict, no model",
+    ]
+
+
 def test_startup_quick(tmp_path):
     """Both ways start; otelml imports no framework, NVML or unconfigured exporter and adds no warning filter."""
     said = run("startup.py", "--quick", "--json", tmp_path / "figures.json")
     assert "It imports no framework" in said
     runs = json.loads((tmp_path / "figures.json").read_text())["runs"]
     assert all(len(of) == 1 and of[0]["modules"] > 100 for of in runs.values())
+
+
+def test_spool_quick():
+    """With and without a spool everything arrives; so does what was made while the endpoint was down, exactly once."""
+    said = run("spool.py", "--quick")
+    assert "otelml, with a spool" in said
+    assert "An hour at 1,000/s" in said
 
 
 def test_export_quick(tmp_path):
@@ -243,3 +274,36 @@ def test_sklearn_rows_quick(tmp_path):
     """One-row calls are measured alone and observed, and what was observed arrives exactly once."""
     said = run("sklearn_rows.py", "--quick", "--only", "otelml,sdk", "--json", tmp_path / "figures.json")
     assert "Every span, log record and point arrived" in said
+
+
+def test_features_quick():
+    """Every shape of inputs is observed, and each row counted once for each feature."""
+    said = run("features.py", "--quick")
+    assert "Every row was counted once for each feature." in said
+    assert "30 histograms of prometheus_client" in said
+
+
+@pytest.mark.parametrize(("options", "loses"), [((), False), (("--buffer", 1), True)])
+def test_outcomes_quick(tmp_path, options, loses):
+    """All truths are joined; with room nothing is dropped, without it all that is lost is counted."""
+    said = run("outcomes.py", "--quick", "--disk", tmp_path, *options)
+    (lost,) = re.findall(r"^([\d,]+) dropped, counted; made = arrived \+ dropped holds$", said, re.MULTILINE)
+    assert (int(lost.replace(",", "")) > 0) is loses, said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        ({"spans": 19}, ["spans: 19 arrived + 0 dropped, 20 made"]),
+        # The span and event of one prediction, and so the span of its outcome, which has nothing to link to.
+        ({"spans": 18, "logs": 19, "dropped": [["span", "buffer", 1], ["log", "buffer", 1]]}, []),
+        ({"spans": 17, "logs": 20, "dropped": [["span", "queue", 3]]}, []),
+        ({"points": {"ml.outcomes": 9.0}}, ["ml.outcomes: 9 counted, 10 made"]),
+        ({"dropped": [["outcome", "refused", 1]]}, ["1 dropped that are neither span nor log"]),
+    ],
+)
+def test_an_outcome_that_nobody_counts_is_told(load, change, said):
+    """Of ten predictions and their truths, the benchmark takes only what arrived or is counted as dropped."""
+    tally = {"spans": 20, "logs": 20, "points": {"ml.outcomes": 10.0}, "dropped": [], "duplicates": 0}
+    assert load("outcomes").unaccounted(tally | change, 10) == said

@@ -3,6 +3,7 @@
 from dataclasses import FrozenInstanceError
 
 import pytest
+from odd_values import Untouchable, raising, wrong
 
 from otelml import config
 from otelml.errors import ConfigError
@@ -57,6 +58,17 @@ def test_the_file_can_be_named_in_code(tmp_path):
 def test_empty_means_unset():
     """An empty variable is as good as none, as the specification says."""
     assert config.load({}, {"OTELML_CAPTURE": "", "OTEL_TRACES_EXPORTER": ""}) == config.load({}, {})
+
+
+ODD = {"object": Untouchable, "text": lambda: raising(str, "x"), "size": lambda: wrong("__len__", -1)}
+
+
+@pytest.mark.parametrize("make", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("key", ["capture", "exporter_otlp_endpoint", "exporter_otlp_logs_endpoint"])
+def test_values_in_code_that_raise(key, make):
+    """An object that raises whatever is asked of it is a fault of the setting, not an exception of its own."""
+    with pytest.raises(ConfigError):
+        config.load({key: make()}, {})
 
 
 def test_disabled_instrumentations_of_code_and_environment_add_up():

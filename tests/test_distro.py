@@ -5,11 +5,16 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from otelml.distro import COVERED_MODULES, Distro
+from otelml.integrations.anthropic import OtelmlAnthropicInstrumentor
+from otelml.integrations.google_genai import OtelmlGoogleGenAIInstrumentor
+from otelml.integrations.openai import OtelmlOpenAIInstrumentor
 
 APP = """
 import subprocess, sys
@@ -60,6 +65,17 @@ def test_entry_points():
     for group in ("opentelemetry_distro", "opentelemetry_configurator"):
         (found,) = entry_points(group=group, name="otelml")
         assert callable(found.load())
+
+
+def test_of_language_models_upstreams_instrumentations_are_ours_and_other_vendors_their_own():
+    """Those that our integrations switch on are not loaded a second time; what has the same name elsewhere is."""
+    ours = (OtelmlAnthropicInstrumentor, OtelmlGoogleGenAIInstrumentor, OtelmlOpenAIInstrumentor)
+    ways = [way for each in ours for way in each.upstream]
+    assert {module for module, _ in ways} == set(COVERED_MODULES)
+    for module, kind in ways:
+        Distro().load_instrumentor(EntryPoint("openai", f"{module}:{kind}", "opentelemetry_instrumentor"))
+    with pytest.raises(ModuleNotFoundError, match="vendor"):
+        Distro().load_instrumentor(EntryPoint("openai", "vendor.openai:Instrumentor", "opentelemetry_instrumentor"))
 
 
 @pytest.mark.parametrize(
@@ -117,3 +133,17 @@ def test_an_integration_that_is_disabled_stays_off(receiver, tmp_path, command):
     )
     assert done.returncode == 0, done.stderr
     assert [name for _, name in spans] == ["predict by-hand"]
+
+
+def test_bad_settings_under_upstreams_launcher_are_loud(tmp_path):
+    """opentelemetry-instrument runs the program whatever happens: that it runs bare, and why, stands on stderr."""
+    script = "import otelml, sys\nwith otelml.prediction('m'): pass\nprint('ran', 'sklearn' in sys.modules)"
+    done = run("opentelemetry-instrument", sys.executable, "-c", script, OTELML_CAPTUER="x", OTEL_TRACES_EXPORTER="zip")
+    assert (done.returncode, done.stdout) == (0, "ran False\n")
+    first, *rest = done.stderr.splitlines()
+    assert first.startswith("otelml: PROCESS ")
+    assert first.endswith(" RUNS WITHOUT TELEMETRY")
+    assert "2 faults" in rest[0]
+    assert any("OTELML_CAPTUER" in line for line in rest)
+    assert "otelml doctor" in rest[-1]
+    assert "Traceback" not in done.stderr

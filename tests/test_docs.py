@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,35 @@ NOT_RUN = {
     "scripts/lint": SCRIPT,
     "scripts/docs": SCRIPT,
     "scripts/setup": SCRIPT,
+    "scripts/own_tests": "runs for half an hour: tests/test_own_tests.py runs a part",
+    "scripts/soak": "runs for an hour: tests/test_soak.py runs two minutes",
+    "scripts/audit": "asks the network: tests/test_supply_chain.py does it without",
+    "scripts/licences": "tests/test_supply_chain.py does the same",
+    "scripts/sbom": "makes an environment: tests/test_supply_chain.py describes this one",
     "python benchmarks/memory.py": SCRIPT,
     "python benchmarks/prediction.py": SCRIPT,
+    "python benchmarks/profiles.py": SCRIPT,
     "python benchmarks/profiling.py": SCRIPT,
     "python benchmarks/serving.py": SCRIPT,
     "python benchmarks/sklearn_rows.py": SCRIPT,
     "python benchmarks/startup.py": SCRIPT,
     "python benchmarks/export.py": SCRIPT,
+    "python benchmarks/spool.py": SCRIPT,
+    ". .venv/bin/activate": "for a shell of a checkout",
+    "otelml doctor --url": "asks a service: tests/doctor/test_scrape.py runs one",
+    "otelml view": "a server: tests/viewer/test_view_commands.py runs it",
+    **dict.fromkeys(
+        (f"otelml {name}" for name in ("traces", "errors", "logs", "metrics", "sql", "await", "export")),
+        "asks a viewer: tests/viewer/test_view_commands.py runs one",
+    ),
+    "otelml slow": "the same",
+    "python -c 'import": "writes a secret: tests/viewer/test_view_commands.py has one",
     "otelml stack": "starts processes: tests/stack does",
     'eval "$(otelml': "for a shell: tests/stack/test_real_stack.py does the same",
     "pip install": "installs packages",
     "uvicorn app:app": "a server: tests/test_examples.py runs it",
+    "OTEL_SERVICE_NAME=flights otelml run -- gunicorn": "a server: tests/processes/test_servers.py runs it",
+    "OTEL_METRICS_EXPORTER=prometheus OTELML_PROMETHEUS_DIR=/run/flights-metrics otelml run": "a server: the same",
     "curl": "calls that server: tests/test_examples.py does the same",
 }
 """How commands begin that are not run here, each with the reason; that they exist is checked."""
@@ -127,7 +146,7 @@ def test_the_readme_sends_what_it_says(receiver, tmp_path):
 
 
 def test_a_forked_child_sends_its_own(receiver, tmp_path):
-    """The example in docs/troubleshooting.md: three predictions of the parent, two of the child, each counted once."""
+    """The example in docs/processes.md: three predictions of the parent, two of the child, each counted once."""
     snippet = next(block.values[0] for block in blocks("python") if "multiprocessing" in block.values[0])
     (tmp_path / "app.py").write_text(snippet)
     run([sys.executable, "app.py"], tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
@@ -147,7 +166,7 @@ def test_the_test_passes(tmp_path):
 
 def test_the_mounted_metrics_are_served(receiver, tmp_path):
     """The application of docs/prometheus.md, served by uvicorn, answers a scrape where the page says."""
-    snippet = next(block.values[0] for block in blocks("python") if "app.mount(" in block.values[0])
+    snippet = next(block.values[0] for block in blocks("python") if "prometheus.asgi_app()" in block.values[0])
     (tmp_path / "app.py").write_text(snippet)
     where = environment(OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", "0"]
@@ -180,10 +199,11 @@ def test_shell_line(line, receiver, tmp_path):
 @pytest.mark.parametrize("line", [line for line in shell_lines() if reason(line)])
 def test_command_that_is_not_run_exists(line):
     """Its program, and every file of the repository it names, are there."""
-    program, *arguments = shlex.split(line)
+    words = shlex.split(line)
+    program, *arguments = words[next(i for i, word in enumerate(words) if "=" not in word) :]
     if "/" in program:
         assert os.access(ROOT / program, os.X_OK)
-    elif program not in {"pip", "eval"}:  # an environment made by uv has no pip; eval is the shell's own
+    elif program not in {"pip", "eval", "."}:  # an environment made by uv has no pip; the others are the shell's own
         assert shutil.which(program, path=environment()["PATH"])
     assert all((ROOT / word).exists() for word in arguments if word.endswith(".py"))
 
@@ -218,8 +238,8 @@ def test_names_exist(page):
 
 
 def python_names():
-    """Return ``otelml.name`` of everything public, modules too."""
-    modules = {path.stem for path in (ROOT / "otelml").glob("[a-z]*.py")}
+    """Return ``otelml.name`` of everything public, modules and packages too."""
+    modules = {path.stem for path in (ROOT / "otelml").glob("[a-z]*")}
     return {f"otelml.{name}" for name in modules.union(otelml.__all__)}
 
 
@@ -230,9 +250,20 @@ def test_no_machine_paths(page):
 
 
 def test_generated_pages_are_fresh():
-    """docs/metrics.md and docs/settings.md are what the code says."""
+    """docs/metrics.md, docs/settings.md and the table of integrations are what code, facts and figures say."""
     done = run([sys.executable, "scripts/generate_docs.py", "--check"], ROOT)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_integration_is_in_the_table():
+    """The table of integrations has each entry point and no other, with a section and tests that are there."""
+    facts = tomllib.loads((ROOT / "docs/integrations.toml").read_text("utf-8"))
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    assert set(facts) == {name.removeprefix("otelml_") for name in points["opentelemetry_instrumentor"]}
+    headings = set(map(slug, HEADING.findall((ROOT / "docs/integrations.md").read_text("utf-8"))))
+    for name, row in facts.items():
+        assert row["section"] in headings, name
+        assert (ROOT / "tests/integrations" / row.get("tests", f"test_{name}.py")).exists() or name == "models", name
 
 
 def test_every_page_is_linked():

@@ -1,4 +1,4 @@
-"""``otelml doctor``, run as a user runs it: what it says of settings, and that it sends and leaves nothing."""
+"""``otelml doctor``, run as a user runs it: what it says, what it sends and does not send, what it leaves."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from otelml import _sdk, config, doctor
-from otelml.doctor import Canary, Finding
+from otelml.doctor import Finding, sdk
+from otelml.viewer.receiver import Receiver
 
 
 def run(*arguments, cwd=None, **environ):
@@ -22,8 +23,8 @@ def run(*arguments, cwd=None, **environ):
 
 
 def rows(**environ):
-    """Return the findings by what they are about."""
-    done = run("--json", **environ)
+    """Return the findings by what they are about; nothing is sent."""
+    done = run("--json", "--offline", **environ)
     assert done.returncode == 0, done.stderr
     return {row["what"]: row for row in json.loads(done.stdout)}
 
@@ -34,11 +35,11 @@ def rows(**environ):
 def test_the_defaults_are_fine(protocol, endpoint):
     """Traces and logs go encoded over both protocols, every short cut works, and the exit code says so."""
     found = rows(OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
-    assert {row["state"] for row in found.values()} == {"ok"}
+    assert {row["state"] for what, row in found.items() if what != "instrumented"} == {"ok"}
     assert found["traces"]["detail"] == f"encoded, {protocol} to {endpoint}"
     assert found["logs"]["detail"].startswith(f"encoded, {protocol} to ")
     assert found["metrics"]["detail"].startswith(f"SDK objects, {protocol} to ")
-    assert {what for what in found if what.startswith("SDK: ")} == {f"SDK: {c.what}" for c in doctor.CANARIES}
+    assert {what for what in found if what.startswith("SDK: ")} == {f"SDK: {c.what}" for c in sdk.CANARIES}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_nothing_is_sent_and_nothing_touched(otlp, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run(
+            "--offline",
             cwd=tmp_path,
             OTEL_EXPORTER_OTLP_ENDPOINT=otlp.endpoint,
             OTEL_METRICS_EXPORTER="otlp,prometheus",
@@ -88,14 +90,37 @@ def test_nothing_is_sent_and_nothing_touched(otlp, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_endpoints_that_take_what_is_sent(tmp_path):
+    """Beside a receiver all is fine: exit code 0, a line for each signal, the clock, and what to do next."""
+    with Receiver(grpc_port=0) as receiver:
+        done = run(cwd=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.http_endpoint)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sum(" endpoint " in line and " takes " in line for line in done.stdout.splitlines()) == 3
+        assert "as the receiver's" in done.stdout
+        assert done.stdout.endswith("Next: otelml run -- python app.py\n")
+        assert receiver.store.total("ml.requests") == 0
+        assert receiver.store.counts_by_span_name() == {}
+
+
+def test_an_endpoint_that_is_not_there_is_a_fault():
+    """Exit code 1, and the same as JSON."""
+    done = run("--json", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", OTEL_METRICS_EXPORTER="none")
+    assert (done.returncode, done.stderr) == (1, "")
+    faults = [row for row in json.loads(done.stdout) if row["state"] == "fault"]
+    assert [row["what"] for row in faults] == ["traces endpoint", "logs endpoint"]
+    assert all("refused" in row["detail"] and row["fix"] for row in faults)
+
+
 def test_it_reads_as_lines():
     """Each finding is a line: state, what, detail; the fix stands below it. A secret in a URL is not shown."""
-    done = run(OTEL_EXPORTER_OTLP_ENDPOINT="http://me:hunter2@localhost:4318?key=hunter2", OTELML_LOG_FILE="x.log")
+    given = "http://me:hunter2@127.0.0.1:1?key=hunter2"
+    done = run(OTEL_EXPORTER_OTLP_ENDPOINT=given, OTELML_LOG_FILE="x.log")
     lines = done.stdout.splitlines()
     assert lines[0].split(maxsplit=2)[:2] == ["ok", "traces"]
     assert lines[1].startswith("note")
     assert lines[2].strip() == "→ unset OTELML_LOG_FILE"
     assert "hunter2" not in done.stdout + done.stderr
+    assert lines[-1] == "Next: repair the 3 faults above, then again: otelml doctor"
 
 
 def test_bad_settings_end_with_code_2():
@@ -118,7 +143,7 @@ BROKEN = """
 import sys
 from otelml import _sdk, _sdk_metrics, cli
 {change}
-sys.exit(cli.main(["doctor"]))
+sys.exit(cli.main(["doctor", "--offline"]))
 """
 
 
@@ -167,7 +192,8 @@ def test_a_canary_that_raises_is_a_fault(monkeypatch):
     def broken():
         raise AttributeError(_sdk)
 
-    monkeypatch.setattr(doctor, "CANARIES", (Canary("a", broken, "slower"), Canary("b", lambda: True, "slower")))
-    first, second = doctor.canaries(config.load({}, {}))
+    canaries = (sdk.Canary("a", broken, "slower"), sdk.Canary("b", lambda: True, "slower"))
+    monkeypatch.setattr(sdk, "CANARIES", canaries)
+    first, second = sdk.canaries(config.load({}, {}))
     assert (first.state, first.detail) == ("fault", "changed (AttributeError): slower")
     assert second.state == "ok"

@@ -26,8 +26,9 @@ from otelml import _labels, config, encoding, runtime
 from otelml._drops import Drops
 from otelml.context import with_request_id
 from otelml.encoding import Encoded
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
 from otelml.otlp import mixed
+from otelml.outage import Outage
 from otelml.pipeline import Pipeline
 from otelml.processors import LogQueueProcessor, SpanQueueProcessor
 from otelml.testing import CountingIds, SteppingClock
@@ -321,7 +322,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1),

@@ -1,6 +1,5 @@
 """Queues between the application and exporters: exact counts, deadlines, forks."""
 
-import logging
 import os
 import threading
 import time
@@ -8,7 +7,8 @@ import time
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
+from otelml.outage import Outage
 
 
 class Sink:
@@ -195,23 +195,3 @@ def test_a_forked_child_starts_empty_with_its_own_exporter(tmp_path):
         f"{pid}-2": "child",
         f"{os.getpid()}-1": "parent",
     }
-
-
-def test_an_outage_is_said_once(caplog):
-    """Ten failures of two signals give one warning with the reason; recovery and a new failure soon after give none."""
-    now = [0.0]
-    outage = Outage(clock=lambda: now[0])
-    with caplog.at_level(logging.INFO, "otelml"):
-        for _ in range(5):
-            outage.failed("span", "connection refused")
-            outage.failed("log", "connection refused")
-        outage.worked("span")
-        outage.worked("log")
-        outage.failed("span", "again")
-    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
-    assert "span: connection refused" in caplog.records[0].getMessage()
-    outage.worked("span")
-    now[0] = 1000.0
-    with caplog.at_level(logging.WARNING, "otelml"):
-        outage.failed("span", "later")
-    assert "span: later" in caplog.records[-1].getMessage()

@@ -18,15 +18,17 @@ def lenient(monkeypatch):
 
 
 def test_faults_are_counted_and_logged_once(lenient, caplog):
-    """Each site is logged the first time with its stack, and counted every time."""
+    """Each site is logged the first time with its places, without the values it quotes, and counted every time."""
     with caplog.at_level(logging.WARNING, "otelml"):
         for _ in range(3):
             with _guard.guard("here"):
-                raise ValueError("inside")
+                raise ValueError("inside: 'John Smith'")
     assert _guard.errors() == {"here": 3}
     (record,) = caplog.records
     assert "internal error in here" in record.getMessage()
-    assert record.exc_info[0] is ValueError
+    assert 'test_guard.py", line' in record.getMessage()
+    assert record.getMessage().endswith("ValueError: inside: '…'")
+    assert record.exc_info is None  # a handler would print the message, and the application's exceptions before it
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])

@@ -15,8 +15,9 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otelml import _guard, context, logs
 from otelml.errors import ConfigError
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
 from otelml.integrations.logging import Bridge
+from otelml.outage import Outage
 from otelml.processors import LogQueueProcessor
 
 CANARY = "canary-7f3a Smith"

@@ -5,11 +5,14 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from sklearn.linear_model import LogisticRegression
 
 import otelml
+from otelml import members
 from otelml.context import with_request_id
 from otelml.testing import recording
 
@@ -133,3 +136,43 @@ def test_while_otelml_is_off():
         p.result(classes="a")
     assert len(members[0].id) == 32
     assert not trace.get_current_span().is_recording()
+
+
+def test_together(telemetry):
+    """Who sees the batch but not the model makes a context: the outermost prediction in it is for all, once."""
+    joined = []
+    for _ in range(3):
+        with telemetry.tracer_provider.get_tracer("server").start_as_current_span("request"):
+            joined.append(members.Joined())
+    token = otel_context.attach(members.together(joined))
+    try:
+        with otelml.prediction("delay"), otelml.prediction("inner"):
+            pass
+    finally:
+        otel_context.detach(token)
+    spans = {span.name: [] for span in telemetry.spans()}
+    for span in telemetry.spans():
+        spans[span.name].append(span)
+    (batch,) = [span for span in spans["predict delay"] if span.parent_id is None]
+    requests = {(span.trace_id, span.span_id) for span in spans["request"]}
+    assert {(span.trace_id, span.parent_id) for span in spans["predict delay"] if span is not batch} == requests
+    assert [span.parent_id for span in spans["predict inner"]] == [batch.span_id]
+
+
+def test_a_library_together():
+    """A call of scikit-learn in such a context is for all of its requests; for one it is below that request."""
+    model = LogisticRegression().fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+    with recording(integrations=("sklearn",)) as telemetry:
+        tracer = telemetry.tracer_provider.get_tracer("server")
+        joined = []
+        for _ in range(2):
+            with tracer.start_as_current_span("request"):
+                joined.append(members.Joined())
+        for requests in (joined, joined[:1], []):
+            token = otel_context.attach(members.together(requests))
+            model.predict([[0.0], [2.0]][: len(requests) or 1])
+            otel_context.detach(token)
+        above = [span.parent_id for span in telemetry.spans() if span.name == "predict LogisticRegression"]
+        first, second = [span.span_id for span in telemetry.spans() if span.name == "request"]
+        assert sorted(above, key=str) == sorted([None, first, second, first, None], key=str)
+        assert telemetry.total("ml.requests") == 3

@@ -16,6 +16,7 @@ def test_off_does_nothing():
         assert isinstance(p, NoPrediction)
         assert (p.id, p.stage_open, otelml.current_prediction()) == ("x", False, None)
         p.item()
+        p.slice(carrier=Hostile())
         with p.attached():
             pass
     otelml.event("x", a=Hostile())

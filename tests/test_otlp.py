@@ -16,8 +16,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from otelml import _sdk, config, encoding
 from otelml._drops import Drops
 from otelml.encoding import Encoded, Home
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
 from otelml.otlp import Answers, MixedExporter, maker, mixed, takes_encoded, why_not_encoded
+from otelml.outage import Outage
 
 CONTEXT = trace.SpanContext(1, 2, is_remote=False)
 RESOURCE, SCOPE = Resource({"service.name": "s"}), InstrumentationScope("otelml", "1")

@@ -35,8 +35,9 @@ import otelml
 from otelml import _labels, config, encoding, exporters, otlp_grpc, runtime
 from otelml._drops import Drops
 from otelml.encoding import Encoded, Home
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
 from otelml.otlp import LARGEST, maker, takes_encoded
+from otelml.outage import Outage
 from otelml.pipeline import Pipeline
 from otelml.processors import LogQueueProcessor, SpanQueueProcessor
 from otelml.testing import CountingIds, SteppingClock

@@ -8,14 +8,14 @@ from opentelemetry._logs import LogRecord
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from otelml._drops import Drops
-from otelml.export import BatchQueue, Outage
-from otelml.processors import LogQueueProcessor, QueueMetricExporter, SpanQueueProcessor, points
+from otelml.export import BatchQueue
+from otelml.outage import Outage
+from otelml.processors import LogQueueProcessor, QueueMetricReader, SpanQueueProcessor, points
 
 
 class Kept:
@@ -76,14 +76,11 @@ def test_queued_log_records_keep_no_context_alive():
 def test_metrics_say_whether_they_were_sent():
     """A collection is one item of the queue; its result is that of the export itself."""
     for result, expected in ((SpanExportResult.SUCCESS, True), (SpanExportResult.FAILURE, False)):
-        exporter, seen = Kept(result), []
+        exporter = Kept(result)
         sized = queue(exporter, "metric", batch=1, payload=lambda items: items[0], size=points)
-        given = QueueMetricExporter(sized, {}, {})
-        reader = PeriodicExportingMetricReader(given, 60_000)
+        reader = QueueMetricReader(sized, 60.0, 30.0, {}, {})
         provider = MeterProvider([reader], shutdown_on_exit=False)
         provider.get_meter("x").create_counter("n").add(2)
-        data_points = seen or exporter.batches
-        reader.force_flush()
-        assert [points(data) for data in data_points] == [1]
-        assert (given.export(exporter.batches[0]) is MetricExportResult.SUCCESS) == expected
+        assert reader.force_flush() == expected
+        assert [points(data) for data in exporter.batches] == [1]
         provider.shutdown()

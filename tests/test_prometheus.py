@@ -153,6 +153,12 @@ def test_colliding_labels_are_joined(meter, reader):
     assert samples(reader.render(OPENMETRICS)[0].decode())["c_total", (("a_b", "1;2"),)] == 1
 
 
+def test_text_that_utf8_cannot_hold(meter, reader):
+    """Half a surrogate pair in a label is replaced: the scrape is answered."""
+    meter.create_counter("c").add(1, {"a": "x\udd57"})
+    assert samples(reader.render(OPENMETRICS)[0].decode())["c_total", (("a", "x?"),)] == 1
+
+
 def test_exemplars_carry_the_trace(meter, reader):
     """The bucket that a sampled span's value fell into has its trace and span id, in OpenMetrics only."""
     histogram = meter.create_histogram("ml.time", "s", explicit_bucket_boundaries_advisory=[0.1, 0.5])

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from odd_values import name_of
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 
@@ -189,7 +190,7 @@ def test_predictions_are_not_kept(telemetry):
     predict(1000)
     telemetry.clear()
     gc.collect()
-    assert not [o for o in gc.get_objects() if type(o).__name__ in {"Prediction", "Stage", "LiveSpan"}]
+    assert not [o for o in gc.get_objects() if name_of(o) in {"Prediction", "Stage", "LiveSpan"}]
 
 
 def test_models_are_bounded(telemetry):

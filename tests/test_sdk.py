@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 from contextvars import ContextVar, copy_context
+from importlib import import_module
 from pathlib import Path
 
 import opentelemetry.context as otel_context
@@ -13,8 +14,11 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -306,3 +310,21 @@ def test_names_on_the_grpc_exporter():
     assert set(calls[0]) == {"request", "metadata", "timeout"}
     exporter.shutdown()
     assert not sender.send(b"request")
+
+
+def test_the_sdk_draws_random_numbers_of_its_own(otlp):
+    """A seeded program draws the same numbers with measurements and exports in between."""
+    imported = [import_module(name) for name, _, _ in _sdk._DRAWING]
+    assert _sdk.keep_random_apart() == [module.__name__ for module in imported]
+    reader = InMemoryMetricReader()
+    counter = MeterProvider([reader], shutdown_on_exit=False).get_meter("m").create_counter("c")
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("t")
+    exporter = OTLPSpanExporter(f"{otlp.endpoint}/v1/traces", timeout=5.0)
+    with tracer.start_as_current_span("s") as span:
+        random.seed(1)
+        before = random.getstate()
+        counter.add(1)
+        exporter.export([span])
+        assert random.getstate() == before
+    assert len(otlp.spans()) == 1
+    assert reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0].data.data_points[0].exemplars

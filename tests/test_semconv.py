@@ -6,7 +6,7 @@ import pytest
 
 from otelml import semconv
 
-NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+(\.<[a-z]+>)?")
 UNITS = {"", "1", "s", "By", "Cel", "W", "J"}
 
 
@@ -20,7 +20,7 @@ def test_every_name_is_there_once():
 def test_every_constant_has_its_row():
     """Each attribute constant of the module is described in the table, and each metric is listed."""
     texts = {v for k, v in vars(semconv).items() if k.isupper() and isinstance(v, str)}
-    texts -= {semconv.SCHEMA_URL, semconv.SCOPE}
+    texts -= {semconv.SCHEMA_URL, semconv.SCOPE, semconv.SLICE_PREFIX}
     assert texts <= {row.name for row in semconv.ATTRIBUTES} | {row.name for row in semconv.METRICS}
     listed = {id(row) for row in semconv.METRICS}
     assert all(id(v) in listed for v in vars(semconv).values() if isinstance(v, semconv.Metric))
@@ -48,7 +48,7 @@ def test_span_and_event_rows(row):
 
 @pytest.mark.parametrize("row", semconv.ATTRIBUTES, ids=lambda row: row.name)
 def test_attribute_rows(row):
-    """An attribute's name is a dotted lower-case one, or one of the conventions'."""
+    """An attribute's name is a dotted lower-case one, one of the conventions', or a template as they have them."""
     assert NAME.fullmatch(row.name)
     assert row.help.endswith(".")
     assert row.limit is None or row.limit > 0
@@ -63,6 +63,8 @@ def test_bounds_read_the_same_everywhere():
 def test_no_series_explosion():
     """The labels of a metric can make at most so many series in one process."""
     for row in semconv.METRICS:
+        if semconv.FEATURE_NAME in row.attributes:
+            continue  # bounded by the reference as a whole: `MOST_BINS`, in tests/features
         if row.name.startswith("ml."):
             own = [a for a in row.attributes if a not in {semconv.MODEL_NAME, semconv.MODEL_VERSION}]
             series = 1
@@ -73,5 +75,11 @@ def test_no_series_explosion():
 
 def test_unknown_attribute():
     """Asking for an attribute without a row is a KeyError."""
-    with pytest.raises(KeyError):
-        semconv.attribute("nonsense")
+    for name in ("nonsense", "ml.slice"):
+        with pytest.raises(KeyError):
+            semconv.attribute(name)
+
+
+def test_template():
+    """Every attribute of a template has its row."""
+    assert semconv.attribute("ml.slice.carrier") is semconv.attribute(semconv.SLICE)

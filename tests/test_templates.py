@@ -64,7 +64,7 @@ def test_equal_to_those_written_one_by_one(telemetry, parent):
                 for s in columns.stages[i]
             )
             assert bytes(stages[i]) == expected
-            observed = int.from_bytes(events[i].split(b"\x59")[-1][:8], "little")
+            observed = int.from_bytes(events[i].removesuffix(b"b\x0dml.prediction")[-8:], "little")
             severity = (9, "INFO")
             event = encoding.log(
                 "ml.prediction", severity, described[i].sentence(), pairs[i], own, times=(times[1], observed)

@@ -387,3 +387,39 @@ def test_recursion_keeps_its_depth(telemetry):
     assert counted(telemetry) == {("r", None): 21}
     with pytest.raises(RecursionError):
         down(sys.getrecursionlimit())
+
+
+@pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "async generator"])
+def test_variant(telemetry, kind):
+    """The span says which part the version plays, whatever kind of function it is."""
+
+    @otelml.track_prediction(model="delay", version="4", variant="canary")
+    def function():
+        return "late"
+
+    @otelml.track_prediction(model="delay", version="4", variant="canary")
+    async def coroutine():
+        return "late"
+
+    @otelml.track_prediction(model="delay", version="4", variant="canary")
+    def generator():
+        yield "late"
+
+    @otelml.track_prediction(model="delay", version="4", variant="canary")
+    async def async_generator():
+        yield "late"
+
+    async def consume():
+        return [item async for item in async_generator()]
+
+    calls = {
+        "function": function,
+        "coroutine": lambda: asyncio.run(coroutine()),
+        "generator": lambda: list(generator()),
+        "async generator": lambda: asyncio.run(consume()),
+    }
+    calls[kind]()
+    telemetry.drain()
+    (span,) = telemetry.spans()
+    flag = {"feature_flag.key": "delay", "feature_flag.result.variant": "canary"}
+    assert flag.items() <= span.attributes.items()

@@ -16,9 +16,10 @@ import otelml
 from otelml import _sdk_metrics, config, runtime, ways
 from otelml._drops import Drops
 from otelml.encoding import Encoded
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
 from otelml.logs import JsonFileExporter
 from otelml.otlp import maker, takes_encoded
+from otelml.outage import Outage
 from otelml.pipeline import Pipeline
 from otelml.processors import LogQueueProcessor, SpanQueueProcessor
 

@@ -1,17 +1,22 @@
 """One application, observed one way, served by uvicorn: ``python server.py WAY APP CORE``.
 
-Prints its port when it serves. A line on standard input, ``cpu``, is answered with the CPU time of this process and
-the number of requests handled so far; ``stop`` with the same, when everything is exported.
+Prints its port when it serves. A line on standard input, ``cpu``, is answered with the CPU time of this process so far,
+that of its threads by kind, and what of it was garbage collection; ``freeze`` takes what is there so far out of the
+collector's sight; ``stop`` is answered with the requests handled, when everything is exported.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -26,6 +31,35 @@ import uvicorn  # noqa: E402 - a way starts before FastAPI is imported
 
 from _serving import apps  # noqa: E402
 
+KINDS = {"MainThread": "loop", "AnyIO": "pool", "otelml-recorder": "recorder", "otelml-export": "export"}
+"""Kinds of threads by how their names begin; all others, such as the SDK's, are ``other``."""
+
+
+class Collector:
+    """Adds up the CPU time of garbage collections, in ns, and counts the full ones."""
+
+    def __init__(self) -> None:
+        self.used = self.full = self._begun = 0
+        gc.callbacks.append(self._told)
+
+    def _told(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._begun = time.thread_time_ns()
+        else:
+            self.used += time.thread_time_ns() - self._begun
+            self.full += info["generation"] == 2  # noqa: PLR2004 - the oldest
+
+
+def used(collector: Collector) -> dict[str, object]:
+    """Return the CPU time used so far, in ns."""
+    names = {thread.native_id: thread.name for thread in threading.enumerate()}
+    kinds: Counter[str] = Counter()
+    for each in psutil.Process().threads():
+        name = names.get(each.id, "")
+        kind = next((kind for start, kind in KINDS.items() if name.startswith(start)), "other")
+        kinds[kind] += round((each.user_time + each.system_time) * 1e9)
+    return {"cpu": time.process_time_ns(), "threads": kinds, "collecting": collector.used, "full": collector.full}
+
 
 def tell(**facts: object) -> None:
     """Answer with one line."""
@@ -37,10 +71,14 @@ def listen(server: uvicorn.Server) -> None:
     while not server.started:
         time.sleep(0.01)
     tell(port=server.servers[0].sockets[0].getsockname()[1], http=server.config.http_protocol_class.__name__)
+    collector = Collector()
     for line in sys.stdin:
         if line.strip() == "stop":
             break
-        tell(cpu=time.process_time_ns())
+        if line.strip() == "freeze":
+            gc.collect()
+            gc.freeze()
+        tell(**used(collector))
     server.should_exit = True
 
 

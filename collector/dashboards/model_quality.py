@@ -1,4 +1,4 @@
-"""For who makes the model: does it still answer as it used to, and as surely?"""
+"""For who makes the model: does it still answer as it used to, as surely, and is it right?"""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from grafana_foundation_sdk.builders.dashboard import Row, TextBoxVariable
 
+from . import drift, outcomes, variables
 from . import panels as p
 from . import queries as q
-from . import variables
 
 if TYPE_CHECKING:
     from grafana_foundation_sdk.builders.dashboard import Dashboard
@@ -25,10 +25,12 @@ LOW_REFERENCE = (
 
 def build() -> Dashboard:
     """Return the dashboard."""
-    about = "Predictions by class, confidence, values and missing inputs, per model and version."
+    about = "Predictions by class, accuracy, drift of inputs, confidence and values, per model and version."
     threshold = TextBoxVariable("unsure").label("Unsure below").default_value("0.5")
-    board = p.board("otelml-model", "Model quality", about, (*variables.OF_A_MODEL, threshold))
+    board = p.board("otelml-model", "Model quality", about, (*variables.OF_A_MODEL, drift.CHOICE, threshold))
     _answers(board)
+    outcomes.add(board)
+    drift.add(board)
     _confidence(board)
     _inputs(board)
     _versions(board)

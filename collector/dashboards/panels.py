@@ -96,6 +96,15 @@ def rows(title: str, about: str, columns: dict[str, tuple[str, str]], *queries: 
     return panel
 
 
+def matrix(title: str, about: str, labels: tuple[str, str], query: Any, *, width: int = HALF) -> Panel:
+    """Return a table of one instant query: a row for each value of the first label, a column for each of the second."""
+    panel = _start(table.Panel(), title, about, "short", query, width=width).height(8)
+    row, column = labels
+    options = {"rowField": row, "columnField": column, "valueField": "Value", "emptyValue": "zero"}
+    panel.decimals(0)
+    return panel.transformations([model.DataTransformerConfig(id_val="groupingToMatrix", options=options)])
+
+
 def records(title: str, about: str, expr: str, *, width: int = FULL) -> Panel:
     """Return log records; each one's `trace_id` leads to its trace."""
     panel = logs.Panel().title(title).description(about).datasource(LOGS).span(width).height(8)
@@ -112,6 +121,22 @@ def coloured(panel: Panel, colours: dict[str, str]) -> Panel:
     for name, colour in colours.items():
         fixed = model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
         panel.override_by_name(name, [fixed])
+    return panel
+
+
+def coloured_by_end(panel: Panel, colours: dict[str, str]) -> Panel:
+    """Fix the colours of series by what their names end with."""
+    for end, colour in colours.items():
+        fixed = model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
+        panel.override_by_regexp(f"/{end}$/", [fixed])
+    return panel
+
+
+def bars(panel: Panel, *columns: str) -> Panel:
+    """Draw columns of a table, shares of one, as bars."""
+    drawn = {"custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1}
+    for name in columns:
+        panel.override_by_name(name, [model.DynamicConfigValue(id_val=key, value=drawn[key]) for key in drawn])
     return panel
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 SIGNALS = {"spans": "spans", "metric_points": "metric points", "log_records": "log records"}
 STACK = f'job=~"{q.STACK}"'
-PERMANENT = 'error_permanent="true"'
 
 
 def build() -> Dashboard:
@@ -36,17 +35,12 @@ def _rate(metric: str, by: str = "", extra: str = "") -> str:
     return q.rate(metric, by, extra, q.SERVICE)
 
 
-def _collected(stem: str, extra: str = "") -> str:
-    """Return the rate of the collector's counters of this stem, over all signals; nothing while it does not answer.
+def _counted(recording: str, selector: str = "") -> str:
+    """Return what a rule counted in 10 minutes; 0 while the collector is up and nothing was counted.
 
-    A counter of failures has no series before the first failure: while the collector is up that is 0.
+    A counter of failures begins with its first failure, which a rate never sees; the rule does.
     """
-    own = 'job="otelcol"' + (f", {extra}" if extra else "")
-    rates = " or ".join(
-        f'label_replace(rate(otelcol_{stem}_{signal}{{{own}}}[{q.STEP}]), "signal", "{signal}", "", "")'
-        for signal in SIGNALS
-    )
-    return f'sum({rates}) or 0 * (max(up{{job="otelcol"}}) == 1)'
+    return f'sum({recording}{selector}) or 0 * (max(up{{job="otelcol"}}) == 1)'
 
 
 def _signals(stem: str, by: str) -> tuple[Any, ...]:
@@ -65,33 +59,37 @@ def _add(board: Dashboard, graphs: tuple[tuple[Any, ...], ...], width: int = p.T
 
 def _loss(board: Dashboard) -> None:
     board.with_row(Row("Is anything lost?"))
-    dropped = f"{_rate('otelml_dropped_total')} or 0 * count({q.selected('target_info', q.NOT_STACK, q.SERVICE)})"
-    enqueue, permanent = _collected("exporter_enqueue_failed"), _collected("exporter_send_failed", PERMANENT)
+    dropped = _counted("service:otelml_dropped:increase10m", '{job=~"$job"}')
+    enqueue = _counted("collector:exporter_lost:increase10m", '{reason="queue"}')
+    permanent = _counted("collector:exporter_lost:increase10m", '{reason="permanent"}')
+    refused = _counted("collector:receiver_rejected:increase10m")
     queue = 'max(otelcol_exporter_queue_size{job="otelcol"} / otelcol_exporter_queue_capacity{job="otelcol"})'
     down = f"count(up{{{STACK}}} == 0) or 0 * count(up{{{STACK}}})"
-    some = p.low_is_good(0.001, 1)
+    some = p.low_is_good(1, 1000)
     for panel in (
-        p.figure("Dropped", "Items per second that services dropped themselves.", "cps", p.metric(dropped), steps=some),
+        p.figure(
+            "Dropped", "Items that services dropped themselves in 10 minutes.", "short", p.metric(dropped), steps=some
+        ),
         p.figure(
             "Refused",
-            "Items per second that the collector did not take; their senders try again.",
-            "cps",
-            p.metric(_collected("receiver_refused")),
+            "Items that the collector did not take in 10 minutes; their senders try again.",
+            "short",
+            p.metric(refused),
             steps=some,
         ),
         p.figure(
             "Not queued",
-            "Items per second that no queue of the collector took: lost.",
-            "cps",
+            "Items that no queue of the collector took in 10 minutes: lost.",
+            "short",
             p.metric(enqueue),
-            steps=p.low_is_good(0.001, 0.001),
+            steps=p.low_is_good(1, 1),
         ),
         p.figure(
             "Refused for good",
-            "Items per second that a backend will never take: lost.",
-            "cps",
+            "Items that a backend refused for good in 10 minutes: lost.",
+            "short",
             p.metric(permanent),
-            steps=p.low_is_good(0.001, 0.001),
+            steps=p.low_is_good(1, 1),
         ),
         p.figure(
             "Fullest queue",
@@ -103,23 +101,24 @@ def _loss(board: Dashboard) -> None:
         p.figure("Down", "Parts of the stack that don't answer.", "short", p.metric(down), steps=p.low_is_good(1, 1)),
     ):
         board.with_panel(panel)
-    lost = _rate("otelml_dropped_total", "otelml_what, otelml_where")
-    errors, folded = _rate("otelml_errors_total", "otelml_where"), _rate("otelml_labels_folded_total", "otelml_what")
+    lost = 'sum by (otelml_what, otelml_where)(service:otelml_dropped:increase10m{job=~"$job"})'
+    errors = 'sum by (otelml_where)(service:otelml_errors:increase10m{job=~"$job"})'
+    folded = f"600 * {_rate('otelml_labels_folded_total', 'otelml_what')}"
     flush = q.quantile(0.95, "otelml_flush_duration_seconds", scope=q.SERVICE)
-    about = "Errors inside otelml (none reached the application), and label values counted as `other`."
+    about = "In 10 minutes: errors inside otelml (none reached the application), and label values counted as `other`."
     _add(
         board,
         (
             (
                 "Dropped by what and where",
-                "In the services, before the collector: a buffer or queue was full, or an export failed.",
-                "cps",
+                "In the services, in 10 minutes: a buffer or queue was full, or an export failed.",
+                "short",
                 p.metric(lost, "{{otelml_what}}: {{otelml_where}}"),
             ),
             (
                 "Faults of otelml, folded labels",
                 about,
-                "cps",
+                "short",
                 p.metric(errors, "error in {{otelml_where}}"),
                 p.metric(folded, "folded {{otelml_what}}"),
             ),
@@ -219,7 +218,7 @@ def _process(board: Dashboard) -> None:
 def _collector(board: Dashboard) -> None:
     board.with_row(Row("Collector"))
     queue = 'sum by (exporter, data_type)(otelcol_exporter_queue_size{job="otelcol"})'
-    limited = _collected("processor_memory_limiter_refused")
+    limited = _counted("collector:memory_limiter_refused:increase10m")
     waiting = "Items on disk that wait for a backend. Falls to 0 when the backend is back."
     memory = 'otelcol_process_memory_rss{job="otelcol"}'
     _add(
@@ -235,7 +234,12 @@ def _collector(board: Dashboard) -> None:
             ),
             ("Waiting", waiting, "short", p.metric(queue, "{{exporter}} {{data_type}}")),
             ("Memory of the collector", "Physical memory.", "bytes", p.metric(memory, "{{instance}}")),
-            ("Memory limiter", "Items per second refused for lack of memory.", "cps", p.metric(limited, "refused")),
+            (
+                "Memory limiter",
+                "Items refused for lack of memory in 10 minutes.",
+                "short",
+                p.metric(limited, "refused"),
+            ),
         ),
     )
 
@@ -246,10 +250,10 @@ def _backends(board: Dashboard) -> None:
     names = "process_resident_memory_bytes|otelcol_process_memory_rss(_bytes)?"  # those of collectors, so of Jaeger too
     memory = f'max by (job)({{__name__=~"{names}", {STACK}}})'
     samples = f"sum(rate(prometheus_tsdb_head_samples_appended_total[{q.STEP}]))"
-    old = f"sum(rate(prometheus_tsdb_too_old_samples_total[{q.STEP}]))"
-    rules = f"sum(rate(prometheus_rule_evaluation_failures_total[{q.STEP}]))"
+    old = f"600 * sum(rate(prometheus_tsdb_too_old_samples_total[{q.STEP}]))"  # these begin at 0
+    rules = f"600 * sum(rate(prometheus_rule_evaluation_failures_total[{q.STEP}]))"
     lines = f"sum(rate(loki_distributor_lines_received_total[{q.STEP}]))"
-    discarded = f"sum by (reason)(rate(loki_discarded_samples_total[{q.STEP}]))"
+    discarded = "sum by (reason)(loki:discarded_lines:increase10m)"
     spans = f'sum(rate({{__name__=~"otelcol_exporter_sent_spans(_total)?", job="jaeger"}}[{q.STEP}]))'
     sent = f"sum by (integration)(rate(alertmanager_notifications_total[{q.STEP}]))"
     failed = f"sum by (integration)(rate(alertmanager_notifications_failed_total[{q.STEP}]))"
@@ -274,8 +278,8 @@ def _backends(board: Dashboard) -> None:
             ),
             (
                 "Not stored",
-                "Samples too old, log lines discarded, rules that failed: per second.",
-                "cps",
+                "Samples too old, log lines discarded, rules that failed: in 10 minutes.",
+                "short",
                 p.metric(old, "samples too old"),
                 p.metric(discarded, "log lines: {{reason}}"),
                 p.metric(rules, "failed rules"),

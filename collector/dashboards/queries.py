@@ -7,6 +7,8 @@ NOT_STACK = f'job!~"{STACK}"'
 """Parts of the stack have a `target_info` too, and are no services."""
 SERVICE = 'job=~"$job", instance=~"$instance"'
 MODEL = f'{SERVICE}, ml_model_name=~"$model", ml_model_version=~"$version"'
+RECORDED = 'job=~"$job", ml_model_name=~"$model", ml_model_version=~"$version"'
+"""What rules record is of all instances together."""
 STEP = "$__rate_interval"
 BY_VERSION = "ml_model_name, ml_model_version"
 

@@ -36,7 +36,8 @@ def build() -> Dashboard:
 def _health(board: Dashboard) -> None:
     board.with_row(Row("Is it healthy?"))
     firing = 'sum(ALERTS{alertstate="firing", severity="page"}) or vector(0)'
-    reporting = f"count(group by (job, instance)({q.selected('target_info', q.NOT_STACK, q.SERVICE)}))"
+    alive = f"{q.selected('process_uptime_seconds', scope=q.SERVICE)} or {q.selected('ml_requests_active')}"
+    reporting = f"count(group by (job, instance)({alive}))"
     low = p.low_is_good
     for panel in (
         p.figure("Requests", "Prediction calls per second.", "reqps", p.metric(q.rate(REQUESTS))),
@@ -54,7 +55,11 @@ def _health(board: Dashboard) -> None:
         "job": ("Service", "string"),
         "ml_model_name": ("Model", "string"),
     }
-    board.with_panel(p.rows("Firing alerts", "What fires now, for all services.", columns, alerts).height(6))
+    about, width = "What fires now, for all services.", p.FULL - p.SIXTH
+    board.with_panel(p.rows("Firing alerts", about, columns, alerts, width=width).height(6))
+    loaded = f"count(group by (job, ml_model_name, ml_model_version)({q.selected('ml_model_loaded')})) or vector(0)"
+    about = "Models and versions that are loaded: watched, or discovered by their loader."
+    board.with_panel(p.figure("Loaded models", about, "short", p.metric(loaded)).height(6))
 
 
 def _requests(board: Dashboard) -> None:

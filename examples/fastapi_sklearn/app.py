@@ -11,10 +11,14 @@ from fastapi import FastAPI, Query  # noqa: E402 - any order works; this one sho
 from sklearn.datasets import load_iris  # noqa: E402 - the same
 from sklearn.ensemble import RandomForestClassifier  # noqa: E402 - the same
 
+from otelml import health  # noqa: E402 - the same
+
 logging.basicConfig(level=logging.INFO)
 iris = load_iris()
 model = RandomForestClassifier(20, random_state=0).fit(iris.data, iris.target)
 app = FastAPI()
+app.mount("/health", health.asgi_app())
+health.model("iris", model.predict_proba, iris.data[:1])
 log = otelml.logger("iris-api")
 
 
@@ -24,8 +28,3 @@ def predict(x: Annotated[list[float], Query(min_length=4, max_length=4)]) -> dic
     species = iris.target_names[probabilities.argmax()]
     log.info("answered %s", species)
     return {"species": str(species), "confidence": float(probabilities.max())}
-
-
-@app.get("/healthz")
-def healthz() -> str:
-    return "ok"

@@ -8,10 +8,12 @@ import json
 import math
 import os
 import re
+import signal
 import sys
 import time
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from otelml.errors import MissingExtraError, OtelmlError
@@ -22,7 +24,9 @@ try:
     from rich.table import Table
     from rich.text import Text
 
+    from otelml import drift
     from otelml.demo import data, training
+    from otelml.demo.landings import Landings
     from otelml.demo.replay import Replay
     from otelml.demo.screen import QUIET, Screen, slowest_tree
     from otelml.demo.services import Services
@@ -30,9 +34,11 @@ try:
 except ModuleNotFoundError as missing:
     raise MissingExtraError(f"the demo ({missing.name})", "demo") from None
 
+from otelml.viewer.cli import serve, stay
 from otelml.viewer.receiver import Receiver
 
 if TYPE_CHECKING:
+    from otelml.viewer.page import PageServer
     from otelml.viewer.store import Store
 
 MODEL = "flight-delay"
@@ -45,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 80
     console = Console(record=options.svg is not None, width=width, highlight=False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the services end as well
     try:
         return _run(options, console)
     except OtelmlError as error:
@@ -68,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         "--from", dest="day", type=_day, default=data.REPLAY_FROM, help="first day (default: 2013-04-01)"
     )
     parser.add_argument("--summary", type=_writable, metavar="FILE", help="write the counts as JSON")
+    parser.add_argument(
+        "--view",
+        action=argparse.BooleanOptionalAction,
+        help="show the page while it runs, and stay until Ctrl-C (default: at a terminal)",
+    )
     parser.add_argument("--svg", type=_writable, metavar="FILE", help="write the last screen as an SVG picture")
     return parser
 
@@ -80,23 +92,47 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     with contextlib.ExitStack() as stack:
         receiver = None if elsewhere else stack.enter_context(Receiver())
         store = None if receiver is None else receiver.store
+        page = None if receiver is None else _page(options, console, receiver, stack)
         console.print(f"Telemetry goes to {elsewhere or 'a receiver in this process'}. Starting two services ...")
-        services = stack.enter_context(Services(receiver.http_endpoint if receiver else None))
+        settings = _settings(Path(stack.enter_context(TemporaryDirectory(prefix="otelml-demo-"))))
+        services = stack.enter_context(Services(receiver.http_endpoint if receiver else None, settings))
         flights = data.flights_from(data.store_path(), options.day, options.count)
         replay = Replay(services.predict_url, flights, rate=options.rate, seconds=seconds)
-        screen = None if store is None else Screen(store, MODEL)
+        landings = Landings(services.outcomes_url, lambda: replay.clock)
+        replay.predicted = landings.predicted
+        screen = None if store is None else Screen(store, MODEL, drift.Reference.load(training.reference_path()))
         goal = _Goal(replay, options.count, seconds)
+        landings.start()
         _watch(console, replay, services, screen, goal)
+        landings.stop()
         services.stop()
-        summary = _settled(replay, store)
+        summary = _settled(replay, landings, store)
         if screen is not None and store is not None:
             _report(console, screen, store, goal)
         _close(console, summary, elsewhere)
+        _write(options, console, summary)
+        if page is not None:
+            stay(page)
+    return 0 if summary["equal"] and replay.answered["200"] else 1
+
+
+def _page(
+    options: argparse.Namespace, console: Console, receiver: Receiver, stack: contextlib.ExitStack
+) -> PageServer | None:
+    """Serve the page, at a terminal or where asked for, until the stack ends; print its link."""
+    at_terminal = console.is_terminal and sys.stdin.isatty() and not os.environ.get("CI")
+    if not (at_terminal if options.view is None else options.view):
+        return None
+    page = serve(receiver, stack)
+    console.print(f"Watch it: {page.link()}", soft_wrap=True)
+    return page
+
+
+def _write(options: argparse.Namespace, console: Console, summary: dict[str, Any]) -> None:
     if options.summary:
         options.summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     if options.svg:
         options.svg.write_text(_picture(console), encoding="utf-8")
-    return 0 if summary["equal"] and replay.answered["200"] else 1
 
 
 def _prepare(console: Console) -> None:
@@ -107,11 +143,21 @@ def _prepare(console: Console) -> None:
     if not training.model_path().exists():
         console.print("Training a scikit-learn pipeline on January to March (about 15 s, once) ...")
     quality = training.ensure_model(store)
+    training.ensure_reference(store)
     if quality is not None:
         console.print(
             f"  on {quality.flights:,} flights of March that it had not seen: ROC AUC {quality.auc:.3f},"
             f" Brier score {quality.brier:.3f} ({quality.base_rate:.0%} were late)"
         )
+
+
+def _settings(directory: Path) -> dict[str, str]:
+    """Return what the prediction service needs to watch drift and to join truths, in a database of this run."""
+    return {
+        "OTELML_DRIFT_REFERENCE": f"{MODEL}={training.reference_path()}",
+        "OTELML_OUTCOMES_DATABASE": str(directory / "outcomes.db"),
+        "OTELML_OUTCOMES_SPOOL": str(directory / "spool"),
+    }
 
 
 class _Goal:
@@ -161,11 +207,11 @@ def _picture(console: Console) -> str:
     return re.sub(r"@font-face\s*{.*?}", "", console.export_svg(title="otelml demo"), flags=re.DOTALL)
 
 
-def _settled(replay: Replay, store: Store | None) -> dict[str, Any]:
+def _settled(replay: Replay, landings: Landings, store: Store | None) -> dict[str, Any]:
     """Return the counts once everything is in, within five seconds of the services' end."""
     if store is not None:
-        store.wait_for(lambda s: summarize(replay, s, MODEL)["equal"], timeout=5.0)
-    return summarize(replay, store, MODEL)
+        store.wait_for(lambda s: summarize(replay, landings, s, MODEL)["equal"], timeout=5.0)
+    return summarize(replay, landings, store, MODEL)
 
 
 def _report(console: Console, screen: Screen, store: Store, goal: _Goal) -> None:
@@ -191,9 +237,11 @@ def _close(console: Console, summary: dict[str, Any], elsewhere: str | None) -> 
     otelml = ".venv/bin/otelml" if again != "otelml demo" else "otelml"
     for command, what in (
         (f"{again} --from 2013-12-01", "December: a third of them is late"),
-        (f"{again} --rate 0 --count 5000", "as fast as the service answers"),
+        (f"{again} --rate 0 --count 28000", "April, as fast as the service answers: what moved?"),
         (f"{otelml} semconv", "every name that otelml emits"),
-        (f"{ENDPOINT}=http://localhost:4318 {again}", "a collector"),
+        (f"{otelml} stack verify", "the bundled stack: one prediction, all the way to three stores")
+        if elsewhere
+        else (f"{ENDPOINT}=http://localhost:4318 {again}", "a collector"),
     ):
         console.print(Text.assemble(f"  {command:<37}  ", (what, QUIET)))
 

@@ -7,17 +7,19 @@ in it, training joins it, and the replayer reads the flights from it in the orde
 
 from __future__ import annotations
 
+import calendar
 import csv
 import importlib.util
 import io
 import os
 import sqlite3
 import tempfile
+import time
 import zipfile
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otelml.errors import MissingExtraError
 
@@ -29,7 +31,7 @@ LATE_AFTER_MINUTES = 15
 FIRST_DAY, LAST_DAY = "2013-01-01", "2013-12-31"
 LAST_TRAINING_DAY = "2013-03-31"
 REPLAY_FROM = "2013-04-01"
-LAYOUT = 1
+LAYOUT = 2
 """Raise it when the tables change: older files in the cache are then left alone and a new one is made."""
 
 MISSING = ("", "NA")
@@ -45,12 +47,26 @@ FLIGHT = (
 _TABLES = f"""
 CREATE TABLE flights (
   id INTEGER PRIMARY KEY, date TEXT, time_hour TEXT, sched_dep_time INTEGER, sched_arr_time INTEGER, carrier TEXT,
-  flight INTEGER, tailnum TEXT, origin TEXT, dest TEXT, distance REAL, arrival_delay REAL);
+  flight INTEGER, tailnum TEXT, origin TEXT, dest TEXT, distance REAL, arrival_delay REAL, departs INTEGER,
+  lands INTEGER);
 CREATE TABLE weather (
   origin TEXT, time_hour TEXT, {" REAL, ".join(WEATHER)} REAL, PRIMARY KEY (origin, time_hour)) WITHOUT ROWID;
 CREATE TABLE planes (
   tailnum TEXT PRIMARY KEY, year INTEGER, model TEXT, engines INTEGER, seats INTEGER) WITHOUT ROWID;
 """
+
+
+class Departure(NamedTuple):
+    """A flight: what is known of it before it departs, and how it ended.
+
+    ``departs`` (as planned) and ``lands`` are in seconds since the epoch; ``lands`` and ``late`` are None for a flight
+    that was cancelled or diverted.
+    """
+
+    body: dict[str, Any]
+    departs: int
+    lands: int | None
+    late: bool | None
 
 
 def cache_directory() -> Path:
@@ -101,15 +117,17 @@ def open_store(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def flights_from(path: Path, day: str, count: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yield the flights from local ``day`` (``YYYY-MM-DD``) on, in time order, as request bodies.
+def flights_from(path: Path, day: str, count: int | None = None) -> Iterator[Departure]:
+    """Yield the flights from local ``day`` (``YYYY-MM-DD``) on, in time order.
 
-    A field that the data lacks is left out. Ends after ``count`` flights, or with the year.
+    A field of the body that the data lacks is left out. Ends after ``count`` flights, or with the year.
     """
-    query = f"SELECT {', '.join(FLIGHT)} FROM flights WHERE date >= ? ORDER BY id LIMIT ?"  # noqa: S608 - our own names
+    query = "SELECT * FROM flights WHERE date >= ? ORDER BY id LIMIT ?"
     with closing(open_store(path)) as store:
         for row in store.execute(query, (day, -1 if count is None else count)):
-            yield {name: row[name] for name in FLIGHT if row[name] is not None}
+            body = {name: row[name] for name in FLIGHT if row[name] is not None}
+            late = is_late(row["arrival_delay"])
+            yield Departure(body, row["departs"], row["lands"], None if late is None else bool(late))
 
 
 def is_late(arrival_delay: float | None) -> int | None:
@@ -136,7 +154,10 @@ def _departure(row: dict[str, str]) -> tuple[Any, ...]:
     row["date"] = f"{row['year']}-{int(row['month']):02}-{int(row['day']):02}"
     minute = f"{row['time_hour'][:14]}{int(row['minute']):02}"
     key = (minute, row["carrier"], int(row["flight"]), row["origin"])
-    return (key, *_pick(row, (*FLIGHT, "arr_delay")))
+    departs = calendar.timegm(time.strptime(minute, "%Y-%m-%dT%H:%M"))
+    landed = row["arr_delay"] not in MISSING
+    minutes = float(row["dep_delay"]) + float(row["air_time"]) if landed else 0.0
+    return (key, *_pick(row, (*FLIGHT, "arr_delay")), departs, departs + round(60 * minutes) if landed else None)
 
 
 def _pick(row: dict[str, str], names: tuple[str, ...]) -> tuple[str | None, ...]:

@@ -11,11 +11,13 @@ otelml.auto_instrument("flights-features")
 
 from fastapi import FastAPI, HTTPException  # noqa: E402 - otelml goes first here to show that the order is free
 
+from otelml import health  # noqa: E402 - the same
 from otelml.demo import data  # noqa: E402 - the same
 
 app = FastAPI(title="flights: features")
 store = data.open_store(data.store_path())
 one_at_a_time = threading.Lock()
+app.mount("/health", health.asgi_app())
 
 
 def find(query: str, *key: str) -> dict[str, Any]:
@@ -37,9 +39,3 @@ def weather(origin: str, time_hour: str) -> dict[str, Any]:
 def plane(tailnum: str) -> dict[str, Any]:
     """Return what the register says of an aeroplane."""
     return find("SELECT * FROM planes WHERE tailnum = ?", tailnum)
-
-
-@app.get("/healthz")
-def healthz() -> str:
-    """Say that the service is up."""
-    return "ok"

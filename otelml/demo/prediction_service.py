@@ -17,16 +17,21 @@ import requests  # noqa: E402 - otelml goes first here to show that the order is
 from fastapi import FastAPI  # noqa: E402 - the same
 from pydantic import BaseModel  # noqa: E402 - the same
 
+from otelml import health, outcomes  # noqa: E402 - the same
 from otelml.demo import training  # noqa: E402 - the same
 from otelml.demo.features import features  # noqa: E402 - the same
 
-LATE_FROM = 0.3
-"""Probability from which the answer is "late": missing a late flight costs more than a needless warning."""
-
 app = FastAPI(title="flights: will it be late?")
+app.include_router(outcomes.router(prefix="/internal"))  # flights that have landed
 model = training.load()
+otelml.watch(model, "flight-delay", training.MODEL_VERSION)
 session = requests.Session()
 log = otelml.logger("flights")
+FLIGHT = {"date": "2013-03-01", "carrier": "UA", "origin": "EWR", "dest": "IAH", "distance": 1400}
+FLIGHT |= {"sched_dep_time": 515, "sched_arr_time": 830}
+health.check("features", lambda: session.get(f"{os.environ['FEATURES_URL']}/health/livez", timeout=1).ok)
+health.model("flight-delay", model.predict_proba, training.frame([features(FLIGHT, None, None)]), limit_seconds=5)
+app.mount("/health", health.asgi_app())
 
 
 class Flight(BaseModel):
@@ -74,16 +79,10 @@ def predict(flight: Flight) -> Answer:
         with p.stage("inference"):
             probability = float(model.predict_proba(inputs)[0, 1])
         with p.stage("postprocessing"):
-            late = probability >= LATE_FROM
+            late = probability >= training.LATE_FROM
             confidence = probability if late else 1 - probability
             answer = Answer(late=late, probability=probability, prediction_id=p.id)
-        p.result(classes="late" if late else "on time", confidence=confidence, inputs=inputs)
+        p.result(classes=training.ANSWERS[late], confidence=confidence, inputs=inputs)
         if late:
             log.warning("expect %s %s to %s late", flight.carrier, flight.flight, flight.dest)
     return answer
-
-
-@app.get("/healthz")
-def healthz() -> str:
-    """Say that the service is up."""
-    return "ok"

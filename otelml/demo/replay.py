@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from otelml.demo.data import Departure
 
 CLIENTS = 4
 """Connections that send side by side; one slow answer does not hold up the others."""
@@ -22,19 +24,31 @@ class Replay:
 
     Args:
         url: Where to post each flight.
-        flights: Request bodies, in the order to send.
+        flights: What to send, in this order.
         rate: Flights a second; 0 sends as fast as the service answers.
         seconds: When to stop; None goes on until the flights end.
+        predicted: Called with each flight that was predicted and the prediction's id.
     """
 
-    def __init__(self, url: str, flights: Iterator[dict[str, Any]], *, rate: float, seconds: float | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        flights: Iterator[Departure],
+        *,
+        rate: float,
+        seconds: float | None,
+        predicted: Callable[[Departure, str], None] | None = None,
+    ) -> None:
         self._url, self._flights, self._rate, self._seconds = url, flights, rate, seconds
+        self.predicted = predicted
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._clients = [threading.Thread(target=self._send_all, daemon=True) for _ in range(CLIENTS)]
         self.sent = 0
         self.answered: Counter[str] = Counter()
         self.day = ""
+        self.clock = 0
+        """When the flight that was sent last departs, in seconds since the epoch."""
 
     def start(self) -> None:
         """Start sending."""
@@ -61,14 +75,21 @@ class Replay:
     def _send_all(self) -> None:
         with requests.Session() as session:
             while (flight := self._next()) is not None:
-                try:
-                    status = str(session.post(self._url, json=flight, timeout=10).status_code)
-                except requests.RequestException:
-                    status = NO_ANSWER
+                status, answer = self._ask(session, flight)
+                if answer is not None and self.predicted is not None:
+                    self.predicted(flight, answer["prediction_id"])
                 with self._lock:
                     self.answered[status] += 1
 
-    def _next(self) -> dict[str, Any] | None:
+    def _ask(self, session: requests.Session, flight: Departure) -> tuple[str, dict[str, Any] | None]:
+        """Return the status of the answer, and the answer where it is one."""
+        try:
+            answer = session.post(self._url, json=flight.body, timeout=10)
+            return str(answer.status_code), answer.json() if answer.ok else None
+        except requests.RequestException:
+            return NO_ANSWER, None
+
+    def _next(self) -> Departure | None:
         """Return the next flight when it is due, None when it is time to stop."""
         with self._lock:
             if self._stop.is_set() or (self._seconds is not None and self.elapsed >= self._seconds):
@@ -78,7 +99,7 @@ class Replay:
                 return None
             due = self._started + self.sent / self._rate if self._rate else 0.0
             self.sent += 1
-            self.day = flight["date"]
+            self.day, self.clock = flight.body["date"], flight.departs
         # A flight that was taken is always sent, so that what is counted as sent has been sent.
         time.sleep(max(0.0, due - time.monotonic()))
         return flight

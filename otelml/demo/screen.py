@@ -15,10 +15,12 @@ from rich.text import Text
 from rich.tree import Tree as RichTree
 
 from otelml import semconv
+from otelml.demo import quality
 from otelml.viewer import queries
 from otelml.viewer.trees import Node
 
 if TYPE_CHECKING:
+    from otelml.drift import Reference
     from otelml.viewer.distributions import Distribution
     from otelml.viewer.rows import LogRecord, MetricPoint
     from otelml.viewer.store import Store
@@ -32,6 +34,8 @@ BARS = "▁▂▃▄▅▆▇█"
 HTTP_DURATION = "http.server.request.duration"
 PREDICT_ROUTE = "/predict"
 FAILED_SHARE = (0.01, 0.05)
+MOST_MOVED = 5
+"""Features of the drift table: those that moved most."""
 
 
 class Screen:
@@ -40,10 +44,11 @@ class Screen:
     Args:
         store: Where the telemetry arrives.
         model: Name of the model shown.
+        reference: What its features are compared with.
     """
 
-    def __init__(self, store: Store, model: str) -> None:
-        self._store, self._model = store, model
+    def __init__(self, store: Store, model: str, reference: Reference) -> None:
+        self._store, self._model, self._reference = store, model, reference
         self._rates: deque[float] = deque(maxlen=12)
         self._latencies: deque[float] = deque(maxlen=12)
 
@@ -56,7 +61,7 @@ class Screen:
             self._latencies.append(0.0 if math.isnan(recent.p95) else recent.p95)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(1.0, min(progress, 1.0), width=30, complete_style=ACCENT), Text(caption, QUIET))
-        tables = [self._vitals(), self._stages(), self._classes(), self._gpus()]
+        tables = [self._vitals(), self._stages(), self._classes(), self._drift(), self._quality(), self._gpus()]
         parts: list[RenderableType] = [bar, Text(), self._answer()]
         for table in tables:
             parts += [Text(), table] if table is not None else []
@@ -94,7 +99,9 @@ class Screen:
         return table
 
     def _stages(self) -> Table:
-        stages = queries.stage_times(self._store, model=self._model)
+        # A series may come before its first count.
+        found = queries.stage_times(self._store, model=self._model)
+        stages = {name: times for name, times in found.items() if times.count}
         total = sum(d.mean * d.count for d in stages.values()) or 1.0
         table = _table("", "share", "p50", "p95", "p99", "", title="Where the time goes")
         for name, times in stages.items():
@@ -116,6 +123,38 @@ class Screen:
         for name, count in mix.items():
             sure = confidence.get(name)
             table.add_row(name, f"{count / rows:.0%}", *_shares(sure), f"{count:,}")
+        return table
+
+    def _drift(self) -> Table | None:
+        report = quality.report(self._store, self._model, self._reference)
+        if not report.rows:
+            return None
+        title = f"What moved since January to March: {len(report.drifted)} of {len(report.features)} inputs and answers"
+        table = _table("", "drifted", "PSI", "KS", "missing", "seen most by", title=title)
+        for found in report.ranked()[:MOST_MOVED]:
+            shape, colour = BAD if found.drifted else GOOD
+            psi = f"{max(0.0, found.psi - found.psi_bias):.3f}"
+            cells = (psi, "-" if found.ks is None else f"{found.ks:.2f}", f"{found.missing:.0%}", found.test)
+            table.add_row(found.name, Text(shape, colour), *cells[:3], Text(cells[3], QUIET))
+        return table
+
+    def _quality(self) -> Table | None:
+        known = quality.figure(self._store, semconv.QUALITY_OUTCOMES, self._model)
+        if math.isnan(known):
+            return None
+        names = (
+            (semconv.QUALITY_ACCURACY, "accuracy", f"{known:,.0f} landed"),
+            (semconv.QUALITY_ESTIMATED_ACCURACY, "estimated", "of all, before"),
+            (semconv.QUALITY_AUC, "ROC AUC", ""),
+            (semconv.QUALITY_CALIBRATION_ERROR, "calibration error", ""),
+        )
+        table = _table("", "now", "from", "to", "", "", title="How right the model is, as flights land")
+        ends = {semconv.QUALITY_ESTIMATED_ACCURACY_LOWER, semconv.QUALITY_ESTIMATED_ACCURACY_UPPER}
+        low, high = sorted(quality.figure(self._store, row, self._model) for row in ends)
+        for row, name, note in names:
+            value = quality.figure(self._store, row, self._model)
+            interval = (f"{low:.2f}", f"{high:.2f}") if row is semconv.QUALITY_ESTIMATED_ACCURACY else ("", "")
+            table.add_row(name, "-" if math.isnan(value) else f"{value:.2f}", *interval, "", Text(note, QUIET))
         return table
 
     def _gpus(self) -> Table | None:

@@ -15,6 +15,7 @@ import requests
 from otelml.errors import OtelmlError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 START_SECONDS, STOP_SECONDS = 60.0, 15.0
@@ -25,6 +26,8 @@ FAST_EXPORT = {
     "OTEL_BLRP_SCHEDULE_DELAY": "300",
 }
 """What is shown should be a second old, not a minute. Settings of the user's own win."""
+MODEL_SETTINGS = {"OTELML_DRIFT_WINDOW": "10", "OTELML_OUTCOMES_INTERVAL": "1"}
+"""Of the service with the model; the same."""
 
 
 class ServiceFailedError(OtelmlError):
@@ -35,20 +38,23 @@ class Services:
     """The feature service and the prediction service, on free loopback ports; a context manager.
 
     ``endpoint`` takes their telemetry over OTLP/HTTP; with None the user's own ``OTEL_*`` settings say where it goes.
+    ``settings`` are for the prediction service.
 
     Raises ServiceFailedError when one of them does not come up.
     """
 
-    def __init__(self, endpoint: str | None) -> None:
+    def __init__(self, endpoint: str | None, settings: Mapping[str, str]) -> None:
+        self._settings = {**MODEL_SETTINGS, **settings}
         self._environment = {**FAST_EXPORT, **_environment(endpoint), "PYTHONUNBUFFERED": "1"}
         self._running: list[tuple[str, subprocess.Popen[bytes], IO[bytes]]] = []
-        self.predict_url = ""
+        self.predict_url = self.outcomes_url = ""
 
     def __enter__(self) -> Self:
         try:
             features = self._start("feature_service")
-            self._environment["FEATURES_URL"] = features
-            self.predict_url = f"{self._start('prediction_service')}/predict"
+            self._environment = {**self._settings, **self._environment, "FEATURES_URL": features}
+            url = self._start("prediction_service")
+            self.predict_url, self.outcomes_url = f"{url}/predict", f"{url}/internal/outcomes"
         except BaseException:
             self.stop()
             raise
@@ -103,7 +109,7 @@ def _environment(endpoint: str | None) -> dict[str, str]:
 
 def _answers(url: str) -> bool:
     try:
-        return requests.get(f"{url}/healthz", timeout=1).ok
+        return requests.get(f"{url}/health/readyz", timeout=1).ok
     except requests.RequestException:
         return False
 

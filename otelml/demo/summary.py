@@ -5,26 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from otelml import semconv
+from otelml.demo.replay import NO_ANSWER
 from otelml.demo.screen import HTTP_DURATION, PREDICT_ROUTE
 from otelml.viewer import queries
 
 if TYPE_CHECKING:
+    from otelml.demo.landings import Landings
     from otelml.demo.replay import Replay
     from otelml.viewer.store import Store
 
 SERVER_SPAN = f"POST {PREDICT_ROUTE}"
 
 
-def summarize(replay: Replay, store: Store | None, model: str) -> dict[str, Any]:
+def summarize(replay: Replay, landings: Landings, store: Store | None, model: str) -> dict[str, Any]:
     """Return the counts of the replayer and, where telemetry came here, of the receiver.
 
     ``checks`` holds pairs that must be equal; ``equal`` says whether they all are.
     """
-    sent: dict[str, Any] = {"requests": replay.sent, "answered": dict(sorted(replay.answered.items()))}
+    answered = dict(sorted(replay.answered.items()))
+    sent: dict[str, Any] = {"requests": replay.sent, "answered": answered, "outcomes": landings.told}
     if store is None:
         return {"sent": sent, "received": None, "checks": {}, "equal": True}
     received = _received(store, model)
     checks = _checks(replay, received, store, model)
+    checks |= _truths(replay, landings, received, store)
     return {"sent": sent, "received": received, "checks": checks, "equal": all(a == b for a, b in checks.values())}
 
 
@@ -50,6 +54,17 @@ def _received(store: Store, model: str) -> dict[str, Any]:
     }
 
 
+def _truths(replay: Replay, landings: Landings, received: dict[str, Any], store: Store) -> dict[str, list[int]]:
+    delays = int(store.total(semconv.OUTCOME_DELAY_HISTOGRAM.name))
+    return {
+        "inputs: rows observed": [replay.answered["200"], int(store.total(semconv.FEATURE_ROWS.name))],
+        "outcomes: counter": [landings.told, int(store.total(semconv.OUTCOMES.name))],
+        "outcomes: delays": [landings.told, delays],
+        "outcomes: events": [landings.told, received["events"].get(semconv.EVENT_OUTCOME.name, 0)],
+        "outcomes: spans": [landings.told, received["spans"].get(semconv.SPAN_OUTCOME.name, 0)],
+    }
+
+
 def _totals(store: Store) -> dict[str, float]:
     """Return every counter's total and every histogram's count, by metric name."""
     counted = [
@@ -62,13 +77,15 @@ def _totals(store: Store) -> dict[str, float]:
 
 def _checks(replay: Replay, received: dict[str, Any], store: Store, model: str) -> dict[str, list[int]]:
     """Return what must be equal, each as [sent, received]."""
-    predicted = replay.answered["200"] + replay.answered["500"]
+    predicted, spans = replay.answered["200"] + replay.answered["500"], received["spans"].get(SERVER_SPAN, 0)
+    # What got no answer may have come to the service, or not.
+    answered = sum(replay.answered.values()) - replay.answered[NO_ANSWER]
     checks = {
         "answers of equal status: HTTP metric": [
-            sum(replay.answered.values()),
+            answered,
             sum(n for status, n in received["http_answers"].items() if replay.answered[status] == n),
         ],
-        "requests: server spans": [replay.sent, received["spans"].get(SERVER_SPAN, 0)],
+        "requests: server spans": [_within(answered, spans, replay.sent), spans],
         "predictions: request counter": [predicted, received["requests"]],
         "predictions: by class": [replay.answered["200"], sum(received["predictions_by_class"].values())],
         "predictions: spans": [predicted, received["spans"].get(f"predict {model}", 0)],
@@ -77,6 +94,12 @@ def _checks(replay: Replay, received: dict[str, Any], store: Store, model: str) 
     }
     for stage in semconv.STAGES:
         histogram = int(store.total(semconv.STAGE_DURATION.name, **{semconv.STAGE: stage, semconv.MODEL_NAME: model}))
-        checks[f"{stage}: histogram"] = [predicted, histogram]
-        checks[f"{stage}: spans"] = [predicted, received["spans"].get(stage, 0)]
+        reached = _within(replay.answered["200"], histogram, predicted)  # what failed went no further than its stage
+        checks[f"{stage}: histogram"] = [reached, histogram]
+        checks[f"{stage}: spans"] = [reached, received["spans"].get(stage, 0)]
     return checks
+
+
+def _within(least: int, count: int, most: int) -> int:
+    """Return the count where it is possible, else what it may be and is nearest to it."""
+    return min(max(count, least), most)

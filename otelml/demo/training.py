@@ -19,6 +19,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from otelml import drift
 from otelml.demo import data
 from otelml.demo.features import CATEGORIES, FEATURES, NUMBERS, features
 
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 MODEL_VERSION = "2013-03"
 LAYOUT = 2
 """Raise it when the pipeline changes: older files in the cache are then left alone and a new one is made."""
+REFERENCE_LAYOUT = 1
+LATE_FROM = 0.3
+"""Probability from which the answer is "late": missing a late flight costs more than a needless warning."""
+ANSWERS = {True: "late", False: "on time"}
 LAST_FITTED_DAY = "2013-03-15"
 """The model is judged on the second half of March, which it has not seen, then fitted on all three months."""
 
@@ -54,6 +59,23 @@ class Quality:
 def model_path() -> Path:
     """Return where the trained model lies, made or not; the name holds what it depends on."""
     return data.cache_directory() / f"delay-{MODEL_VERSION}-{LAYOUT}-sklearn-{version('scikit-learn')}.joblib"
+
+
+def reference_path() -> Path:
+    """Return where the model's reference for drift lies, made or not."""
+    return model_path().with_suffix(f".reference-{REFERENCE_LAYOUT}.json")
+
+
+def ensure_reference(store: Path) -> Path:
+    """Return the reference: inputs and answers of January to March, counted if it is not there (about 3 s)."""
+    path = reference_path()
+    if not path.exists():
+        inputs, _ = examples(store, data.FIRST_DAY, data.LAST_TRAINING_DAY)
+        late = load().predict_proba(inputs)[:, 1] >= LATE_FROM
+        inputs["prediction"] = [ANSWERS[is_late] for is_late in late.tolist()]
+        with data.replacing(path) as unfinished:
+            drift.Reference.fit(inputs).save(unfinished)
+    return path
 
 
 def load() -> Pipeline:

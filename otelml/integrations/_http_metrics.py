@@ -6,8 +6,6 @@ Where the provider's histograms take single values only, each is recorded as it 
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 import weakref
 from bisect import bisect_left
@@ -20,21 +18,17 @@ from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import NonRecordingSpan
 
-from otelml import _sdk, _sdk_metrics, semconv
+from otelml import _sdk, _sdk_metrics, processes, semconv
 from otelml._guard import guard
-from otelml._lazy import LazyModule
 from otelml.integrations._http_series import METHOD, SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy as np
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import SpanContext
 
     from otelml.integrations._http_series import Series
-else:
-    np = LazyModule("numpy")
 
 DURATION_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Seconds: the buckets that the semantic conventions advise."""
@@ -48,8 +42,6 @@ _HISTOGRAMS = (
 MAX_SERIES = 1000
 MAX_WAITING = 1024
 """Values of one series that wait before whoever adds the next one takes them to the histogram."""
-MOST_WAITING = 65_536
-"""The same before numpy is imported, which takes too long for the application's thread: a collection does it."""
 
 
 class Values:
@@ -75,40 +67,24 @@ class Values:
             bucket = bisect_left(self._bounds, value)
             self._latest[bucket] = value
             self._spans[bucket] = span
-        if len(waiting) >= MAX_WAITING and ("numpy" in sys.modules or len(waiting) >= MOST_WAITING):
+        if len(waiting) >= MAX_WAITING:
             self.fold()
 
     def fold(self) -> None:
         """Record all that waits; each value once, whoever asks at the same time."""
         contexts, self._spans = self._spans, [None] * len(self._spans)
-        found = [value for value, span in zip(self._latest, contexts, strict=True) if span is not None]
-        spans = [NonRecordingSpan(span) for span in contexts if span is not None]
-        values = []
+        pairs = list(zip(self._latest, contexts, strict=True))
+        values: list[float] = []
         with suppress(IndexError):
             for _ in range(len(self._waiting)):
                 values.append(self._waiting.popleft())  # noqa: PERF401 - keeps what it has when the deque runs empty
         if not values:
             return
-        if all(value in values for value in found):
-            for value in found:
-                values.remove(value)
-            values += found  # of each bucket the last value is the exemplar
-        else:
-            spans = []  # another thread has taken their values
-        batch = _sdk_metrics.Batch(np.array(values, dtype=np.float64), _LastOnes(spans, len(values) - len(spans)))
-        some = spans[-1] if spans else trace.INVALID_SPAN
+        known = set(values)  # another thread may have taken the value of an exemplar
+        latest = [(value, NonRecordingSpan(span)) for value, span in pairs if span is not None and value in known]
+        batch = _sdk_metrics.PlainBatch(values, latest)
+        some = latest[-1][1] if latest else trace.INVALID_SPAN
         self._histogram.record(batch, self._attributes, _sdk.only_span(some))
-
-
-class _LastOnes:
-    """The spans of the last measurements of a batch; those before have none."""
-
-    def __init__(self, spans: Sequence[trace.Span], first: int) -> None:
-        self._spans, self._first = spans, first
-
-    def span(self, i: int) -> trace.Span | None:
-        """Return the span of measurement i."""
-        return self._spans[i - self._first] if i >= self._first else None
 
 
 class HttpMetrics:
@@ -126,9 +102,7 @@ class HttpMetrics:
         )
         self._batches = all(_sdk_metrics.takes_batches(provider, each) for each in self._histograms)
         self._reset()
-        if hasattr(os, "register_at_fork"):
-            own = weakref.WeakMethod(self._reset)
-            os.register_at_fork(after_in_child=lambda: (method := own()) and method())
+        processes.in_each_child(self._reset)
 
     def _reset(self) -> None:
         """Start empty, also in the child after a fork: the parent counts its own requests."""

@@ -10,14 +10,12 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from otelml import context, encoding, semconv
-from otelml.encoding import Encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry.trace import SpanContext
 
-    from otelml.encoding import Home
     from otelml.integrations._http_metrics import Values
 
 METHOD, SCHEME, ROUTE = "http.request.method", "url.scheme", "http.route"
@@ -60,39 +58,24 @@ class Series:
         return name + _SERVER, b"".join(b"\x4a" + pair for pair in pairs) + (_FAILED if self.failed else _UNSET)
 
 
-class Pending(Encoded):
-    """An ended span of a series that is written as OTLP bytes when it is exported.
+def message(
+    series: Series, own: SpanContext, parent: SpanContext | None, times: tuple[int, int], request: str
+) -> bytes:
+    """Return an ended span of an encoded series as a message of a batch; ``times`` are ns since the epoch.
 
-    Until then it holds texts and numbers of its own, nothing that the garbage collector has to look at.
+    Bytes are all that waits for the export: nothing that the garbage collector would have to look at.
     """
-
-    __slots__ = ("_flags", "_ids", "_request_id", "_series", "_times")
-
-    def __init__(
-        self, home: Home, series: Series, ids: tuple[SpanContext, SpanContext | None], times: bytes, request_id: str
-    ) -> None:
-        (trace_id, span_id, *_), parent = ids
-        if parent is None:
-            self._ids = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id)
-            self._flags = _LOCAL
-        else:
-            above = parent[1]
-            self._ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", above)
-            self._flags = _REMOTE if parent[2] else _LOCAL
-        self.home, self._series, self._times, self._request_id = home, series, times, request_id
-
-    @property
-    def data(self) -> bytes:  # type: ignore[override] # what the base keeps is made here
-        """The span as a message of a batch."""
-        request_id = self._request_id
-        head, tail = self._series.encoded or (b"", b"")
-        own = _request_id_head(len(request_id)) + request_id.encode()
-        return _sized(b"\x12", b"".join((self._ids, head, self._times, tail, own, self._flags)))
-
-
-def packed(started: int, ended: int) -> bytes:
-    """Return a span's start and end, in ns since the epoch, as OTLP."""
-    return _TIMES(b"\x39", started, b"\x41", ended)
+    trace_id, span_id = own[0], own[1]
+    if parent is None:
+        ids = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id)
+        flags = _LOCAL
+    else:
+        ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", parent[1])
+        flags = _REMOTE if parent[2] else _LOCAL
+    head, tail = series.encoded or (b"", b"")
+    started, ended = times
+    packed = _TIMES(b"\x39", started, b"\x41", ended)
+    return _sized(b"\x12", b"".join((ids, head, packed, tail, _request_id_head(len(request)), request.encode(), flags)))
 
 
 @lru_cache(context.MAX_LENGTH)

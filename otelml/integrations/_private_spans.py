@@ -28,6 +28,11 @@ REFUSED = frozenset(
     {
         "client.address",
         "client.port",
+        "db.query.summary",
+        "db.query.text",
+        "db.redis.key",
+        "db.statement",
+        "db.user",
         "http.client_ip",
         "http.host",
         "http.request.method_original",
@@ -42,6 +47,7 @@ REFUSED = frozenset(
     }
 )
 _ADDRESSES = ("url.full", "http.url")
+_SCHEMES = frozenset({"", "http", "https", "ws", "wss"})
 _ROUTE = "http.route"
 _ESCAPED = "exception.escaped"
 _OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -135,14 +141,14 @@ def private_url(url: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return _scrub.MARK
+    if parts.scheme not in _SCHEMES:  # what stands before the first colon may be anything
+        return _scrub.MARK
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}{'' if port is None else f':{port}'}/"
 
 
 def _kept_at_start(attributes: _Attributes) -> dict[str, AttributeValue]:
     found = kept(attributes or {})
-    if attributes and "url.path" in attributes and _ROUTE in attributes:
-        found["url.path"] = attributes[_ROUTE]
     request_id = context.request_id()
     if request_id is not None:
         found[semconv.REQUEST_ID] = request_id
@@ -152,6 +158,8 @@ def _kept_at_start(attributes: _Attributes) -> dict[str, AttributeValue]:
 def kept(attributes: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
     """Return the attributes that a span may have: none of the refused ones, addresses without path."""
     found = {key: value for key, value in attributes.items() if key not in REFUSED}
+    if _ROUTE in attributes and "url.path" in attributes:
+        found["url.path"] = attributes[_ROUTE]
     for key in _ADDRESSES:
         if key in found:
             found[key] = private_url(str(found[key]))
@@ -204,7 +212,8 @@ def _private(kind: type[Any]) -> type[Any]:
             timestamp: int | None = None,
             escaped: bool = False,
         ) -> None:
-            super().record_exception(exception, {**(attributes or {}), **_described(exception)}, timestamp, escaped)
+            # Not the SDK's own, which reads the raw text first: a text that raises would reach the application.
+            self.add_event("exception", exception_event(exception, attributes, escaped=escaped), timestamp)
 
         def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
             super().set_status(*private_status(status, description))

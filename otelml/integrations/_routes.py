@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, MutableMapping
@@ -16,6 +16,31 @@ if TYPE_CHECKING:
 
 _OF_ROUTING = ("app_root_path", "endpoint", "fastapi", "path_params", "route", "router")
 """What routing adds to the scope."""
+
+
+TEMPLATE = "path_template"
+"""Where the scope of other frameworks' requests holds the route: Litestar's own name for it."""
+
+
+class Routes(Protocol):
+    """Finds the route of a request; this module does, where Starlette's router serves it."""
+
+    def of_served(self, app: Any, scope: Scope, path: str, root_path: str, /) -> str | None:
+        """Return the route's path after the application was called."""
+
+    def matched(self, app: Any, scope: Scope, path: str, root_path: str, /) -> str | None:
+        """Return it before."""
+
+
+class Noted:
+    """Routes that are in the scope once they are known."""
+
+    def of_served(self, app: Any, scope: Scope, path: str, root_path: str, /) -> str | None:  # noqa: ARG002 - see Routes
+        """Return what the scope says."""
+        found = scope.get(TEMPLATE)
+        return found if isinstance(found, str) and found else None
+
+    matched = of_served
 
 
 class _Known:

@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 from otelml import _sdk, semconv
 from otelml.encoding import Home
 from otelml.integrations import _private_spans
-from otelml.integrations._http_series import Pending, packed
+from otelml.integrations._http_series import message
 from otelml.processors import SpanQueueProcessor
 from otelml.spans import Additions, OwnSpan
 
@@ -143,8 +143,7 @@ class DirectServerSpans:
             return
         if tracer.resource is not self._home.resource:  # it is another one in a forked child
             self._home = Home(tracer.resource, _sdk.scope_of(tracer))
-        times = packed(span.start_ns, span.end_ns)
-        queue.put(Pending(self._home, series, (own, span.parent), times, request_id))
+        queue.put_bytes(message(series, own, span.parent, (span.start_ns, span.end_ns), request_id), self._home)
 
     def _readable(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> ReadableSpan:
         tracer, limits = self.tracer, _sdk.limits_of(self.tracer)

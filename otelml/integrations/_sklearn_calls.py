@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 from functools import lru_cache, wraps
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from operator import itemgetter
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ from otelml import _sdk, api, runtime
 from otelml._guard import guard
 from otelml.integrations._sklearn_outputs import PROBABILITIES, kind_of_class
 from otelml.integrations._sklearn_served import FRAMEWORK, Served, read_now
+from otelml.members import TOGETHER, waiting
+from otelml.models.description import framework_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +48,7 @@ REMEMBERED = 256
 """Estimator classes about which something is remembered; bounded, as classes can be made without end."""
 MAX_WRAPPED = 16
 """Pipelines and searches within each other that are looked through for the final estimator."""
+_ANY = CO_VARARGS | CO_VARKEYWORDS
 WRAPPER_MODULES = ("sklearn.pipeline", "sklearn.frozen._frozen")
 _get_current = _sdk.get_current
 _BEGIN, _STAGE, _OBSERVE = guard("sklearn.begin"), guard("sklearn.stage"), guard("sklearn.observe")
@@ -67,7 +71,7 @@ switch = Switch()
 class Plan:
     """What a method of an estimator class is for every call."""
 
-    __slots__ = ("attribute", "kind", "labelled", "method", "name", "noticed", "recorder", "series")
+    __slots__ = ("attribute", "framework", "kind", "labelled", "method", "name", "noticed", "recorder", "series")
 
     def __init__(self, owner: type, method: str) -> None:
         entry = next((vars(base)[method] for base in owner.__mro__ if method in vars(base)), None)
@@ -79,6 +83,8 @@ class Plan:
         if "FrozenEstimator" in names:
             self.attribute = "estimator"
         self.name, self.method = owner.__name__, method
+        self.framework = framework_of(owner) or FRAMEWORK
+        """Of the class that predicts: XGBoost's are scikit-learn estimators, and say what they are."""
         self.labelled = method in PROBABILITIES
         self.kind: Kind = kind_of_class(owner) if method == "predict" else "classes"
         self.recorder: Any = None
@@ -125,7 +131,9 @@ class Inner:
         self.finish()
         if self.prediction is not None and self.plan is not None:
             with _OBSERVE:
-                self.prediction.observe(inputs=inputs, framework=FRAMEWORK, **read_now(self.plan, result, final))
+                self.prediction.observe(
+                    inputs=inputs, framework=self.plan.framework, **read_now(self.plan, result, final)
+                )
 
     def finish(self, error: BaseException | None = None) -> None:
         """End the stage that is open, if any."""
@@ -135,16 +143,57 @@ class Inner:
 
 
 outer: ContextVar[Served | Inner | None] = ContextVar("otelml_sklearn_outer", default=None)
+_outer_get = outer.get
 SILENT = Inner(None, None, None, two=False)
 _NOTHING: dict[str, Any] = {}
 
 
 def measured(original: Callable[..., Any], method: str) -> Callable[..., Any]:
-    """Return the function that stands for ``original`` on its class."""
+    """Return the function that stands for ``original`` on its class.
 
+    The signatures that nearly all have are spelt out: to pass on any arguments costs a tree of a forest 1 %.
+    """
+    code: Any = getattr(original, "__code__", None)
+    defaults = getattr(original, "__defaults__", None)
+    plain = code is not None and not (code.co_flags & _ANY or code.co_kwonlyargcount or code.co_posonlyargcount)
+    taken = code.co_varnames[: code.co_argcount] if plain else ()
+    if taken == ("self", "X") and not defaults:
+        return _of_rows(original, method)
+    if taken == ("self", "X", "check_input") and defaults == (True,):
+        return _of_checked_rows(original, method)
+    return _of_any(original, method)
+
+
+def _of_rows(original: Callable[..., Any], method: str) -> Callable[..., Any]:
+    @wraps(original)
+    def call_measured(self: Any, X: Any) -> Any:  # noqa: N803 - scikit-learn's name
+        call = _outer_get()
+        if call is None:
+            return serve(original, method, self, (X,), _NOTHING)
+        if call.waiting is self:
+            call.reached()
+        return original(self, X)
+
+    return call_measured
+
+
+def _of_checked_rows(original: Callable[..., Any], method: str) -> Callable[..., Any]:
+    @wraps(original)
+    def call_measured(self: Any, X: Any, check_input: bool = True) -> Any:  # noqa: N803 - scikit-learn's name
+        call = _outer_get()
+        if call is None:
+            return serve(original, method, self, (X, check_input), _NOTHING)
+        if call.waiting is self:
+            call.reached()
+        return original(self, X, check_input)
+
+    return call_measured
+
+
+def _of_any(original: Callable[..., Any], method: str) -> Callable[..., Any]:
     @wraps(original)
     def call_measured(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        call = outer.get()
+        call = _outer_get()
         if call is None:
             return serve(original, method, self, args, kwargs)
         if call.waiting is self:
@@ -154,13 +203,13 @@ def measured(original: Callable[..., Any], method: str) -> Callable[..., Any]:
     return call_measured
 
 
-MEASURED_CODE: CodeType = measured(len, "").__code__
-"""All our functions share it, and no other wrapper copies it as ``functools.wraps`` copies attributes."""
+MEASURED_CODES: tuple[CodeType, ...] = tuple(make(len, "").__code__ for make in (_of_rows, _of_checked_rows, _of_any))
+"""All our functions share these, and no other wrapper copies them as ``functools.wraps`` copies attributes."""
 
 
 def is_measured(function: Any) -> bool:
     """Whether ``function`` was made by ``measured``."""
-    return isinstance(function, FunctionType) and function.__code__ is MEASURED_CODE
+    return isinstance(function, FunctionType) and any(function.__code__ is code for code in MEASURED_CODES)
 
 
 def serve(original: Callable[..., Any], method: str, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -181,7 +230,10 @@ def serve(original: Callable[..., Any], method: str, model: Any, args: tuple[Any
             else:
                 if known.recorder is not active.recorder:
                     known.resolve(active)
+                joined = waiting(around) if TOGETHER in around else ()
                 call = Served(known, around, final if two else None)
+                if joined:
+                    call.give_members(joined)
     token = outer.set(call)
     try:
         result = original(model, *args, **kwargs)

@@ -12,6 +12,8 @@ import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.context.context import Context
+
 from otelml import _sdk
 from otelml._guard import guard
 from otelml._lazy import LazyModule
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from opentelemetry import trace
-    from opentelemetry.context.context import Context
     from opentelemetry.trace import SpanContext
 
     from otelml.integrations._sklearn_calls import Plan
@@ -42,6 +43,7 @@ _OBSERVE, _STAGE, _FINISH = guard("sklearn.observe"), guard("sklearn.stage"), gu
 _clock = import_module("otelml.prediction")
 """Whose clock a call is timed by: a test may set it. The package itself has a function of that name."""
 _lock = threading.RLock()
+_NOWHERE = Context()
 
 
 def _after_fork() -> None:
@@ -78,6 +80,8 @@ class Served(Prediction):
     def __init__(self, plan: Plan, around: Context, waiting: object) -> None:
         self.plan = plan
         self.operation = plan.method
+        if plan.framework is not FRAMEWORK:
+            self.framework = plan.framework
         self.sink = sink = plan.recorder
         self.series = series = plan.series
         self.around = around
@@ -134,6 +138,10 @@ class Served(Prediction):
                 self.seen = result.copy(), labels.copy() if type(labels) is np.ndarray else None, inputs.copy()
             finally:
                 _detach(self._token)  # type: ignore[arg-type] # it is set
+                # What waits for the recorder keeps nothing alive that the garbage collector would go through.
+                self._identify()
+                self._token = self.waiting = None
+                self.around = _NOWHERE
                 self.series.active.discard(id(self))
                 self.sink.put(self)
 
@@ -174,7 +182,7 @@ class Served(Prediction):
                 special = self.special
                 with _STAGE:
                     self.number = self.number or self.sink.number()
-                    self.way.start(self, self.around, self.started + self.offset)
+                    self._identify()
                     self._add(stages, "preprocessing" if self.two else "inference", self.started)
                     if self.turned:
                         self._turn(stages)
@@ -182,6 +190,12 @@ class Served(Prediction):
                 self.special = special or self.special
                 self.made = stages
             return self.made
+
+    def _identify(self) -> None:
+        """Take the span's ids, once."""
+        with _lock:
+            if not self.ids:
+                self.way.start(self, self.around, self.started + self.offset)
 
     def _add(self, stages: list[Stage], name: str, start: int) -> Stage:
         stage = super().stage(name)

@@ -1,4 +1,4 @@
-"""HTTP and websocket requests of ASGI applications: a server span, HTTP metrics and the request id of each.
+"""HTTP and websocket requests, as ASGI has them: a server span, HTTP metrics and the request id of each.
 
 The telemetry is that of OpenTelemetry's own ASGI instrumentation with the stable HTTP names, at a fraction of the time:
 a request costs ids, a context, two clocks and one wrapped ``send``; what all requests of a kind share is made once.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import cached_property
 from importlib.metadata import version
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,10 @@ from opentelemetry.sdk.trace import Tracer
 from opentelemetry.trace import SpanKind, StatusCode
 
 from otelml import _sdk, context, semconv
-from otelml._guard import guard
+from otelml._guard import attempt, guard
+from otelml._lazy import computed_once
 from otelml.integrations import _http_metrics, _routes
+from otelml.integrations import _request_facts as facts
 from otelml.integrations._http_series import METHOD, ROUTE, SCHEME, VERSION, Series, is_error
 from otelml.integrations._private_spans import PrivateTracer
 from otelml.integrations._propagation import GETTER, SETTER, fields_of
@@ -32,12 +33,14 @@ from otelml.processors import SpanQueueProcessor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+    from contextvars import Token
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.propagators.textmap import TextMapPropagator
     from opentelemetry.trace import SpanContext, TracerProvider
 
     from otelml.integrations._http_metrics import HttpMetrics
+    from otelml.integrations._routes import Routes
 
     Message = MutableMapping[str, Any]
     Scope = MutableMapping[str, Any]
@@ -48,11 +51,6 @@ REQUEST = otel_context.create_key("otelml-asgi-request")
 NANO = 1e-9
 _BEGIN, _SEND, _FINISH = guard("integrations.asgi.begin"), guard("integrations.asgi.send"), guard("integrations.asgi")
 _STARTS = ("http.response.start", "websocket.accept")
-_METHODS = {
-    name: name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
-}
-"""Known methods, each as the one text by which a span that still has its first name is recognised."""
-_SYNTHETIC = ((b"alwayson", "test"), (b"googlebot", "bot"), (b"bingbot", "bot"))
 PLAIN_PATH = re.compile(r"/[\w./-]*")
 
 
@@ -64,6 +62,7 @@ class Requests:
         tracer_provider: Where spans go; the global provider when None.
         meter_provider: Where metrics go; the global provider when None.
         buckets: Bounds of histograms by their name, where they are not the default ones.
+        routes: Finds the route of a request, as Starlette's router does by default.
     """
 
     def __init__(
@@ -72,8 +71,9 @@ class Requests:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
         buckets: Mapping[str, Sequence[float]] | None = None,
+        routes: Routes = _routes,
     ) -> None:
-        self._buckets = buckets or {}
+        self._buckets, self.routes = buckets or {}, routes
         patterns = list(excluded)
         plain = [each for each in patterns if PLAIN_PATH.fullmatch(each)]
         self._endings = tuple(ending for each in plain for ending in (each, f"{each}/"))
@@ -85,14 +85,14 @@ class Requests:
         self._propagator: TextMapPropagator | None = None
         self._fields: frozenset[bytes] | None = frozenset()
 
-    def begin(self, app: Any, scope: Scope, send: Send) -> Request | None:
+    def begin(self, app: Any, scope: Scope, send: Any = None) -> Request | None:
         """Start observing one request; None where it is excluded or observing is suppressed."""
         with _BEGIN:
             wall, tick = time_ns(), perf_counter_ns()
             headers, path = dict(scope["headers"]), scope["path"]
             if self._endings and path.endswith(self._endings):
                 return None
-            if self._expression is not None and self._expression.search(_url(scope, headers)):
+            if self._expression is not None and self._expression.search(facts.url(scope, headers)):
                 return None
             current, parent, kind = _sdk.get_current(), None, SpanKind.SERVER
             if current or propagate.get_global_textmap() is not self._propagator or self._carries(headers):
@@ -104,9 +104,14 @@ class Requests:
             return request
         return None
 
+    @staticmethod
+    def current() -> Request | None:
+        """Return the request that is being observed in this context, None outside of one."""
+        return current()
+
     # Where it goes ------------------------------------------------------------------------------------------
 
-    @cached_property
+    @computed_once
     def metrics(self) -> HttpMetrics:
         """Return the instruments."""
         return _http_metrics.of(self._meter_provider or metrics.get_meter_provider(), self._buckets)
@@ -162,8 +167,8 @@ class Request:
     __slots__ = (
         *("_active", "_app", "_beside", "_cell", "_direct", "_end", "_exported"),
         *("_handling", "_kind", "_method", "_path", "_request_size", "_requests", "_response_size"),
-        *("_root_path", "_scheme", "_scope", "_send", "_series", "_span", "_start"),
-        *("_status", "_synthetic", "_token", "_wall", "id"),
+        *("_root_path", "_scheme", "_send", "_series", "_span", "_start"),
+        *("_noted", "_own", "_status", "_synthetic", "_token", "_wall", "id", "scope"),
     )
 
     def __init__(  # noqa: PLR0917 - one for every request
@@ -176,23 +181,26 @@ class Request:
         wall: int,
         tick: int,
     ) -> None:
-        self._requests, self._app, self._scope, self._send, self._wall, self._start = (
+        self._requests, self._app, self.scope, self._send, self._wall, self._start = (
             requests, app, scope, send, wall, tick)  # fmt: skip
         self._path, self._root_path = scope["path"], getattr(app, "root_path", "") or scope.get("root_path", "")
-        self._scheme: str | None = scope.get("scheme")
+        scheme = scope.get("scheme")
+        self._scheme: str | None = scheme if scheme in facts.SCHEMES else None  # a proxy's header may have set it
         method: str = scope.get("method", "")
-        self._method = _METHODS.get(method) or _known_method(method)
+        self._method = facts.METHODS.get(method) or facts.known_method(method)
         given = headers.get(HEADER)
         self.id = context.new_id() if given is None else context.accept(given)
         self._status: int | None = None
         self._response_size: int | None = None
         self._handling: BaseException | None = None
+        self._noted: BaseException | None = None
         self._series: Series | None = None
         self._active: set[int] | None = None
         size, agent = headers.get(b"content-length"), headers.get(b"user-agent")
-        self._request_size = None if size is None else _size(size)
-        self._synthetic = None if agent is None else _synthetic(agent)
+        self._request_size = None if size is None else facts.size(size)
+        self._synthetic = None if agent is None else facts.synthetic(agent)
         self._end, self._exported = 0, False
+        self._token: Token[Context] | None = None
 
     def attach(self, current: Context, parent: SpanContext | None, kind: SpanKind) -> None:
         """Start the span and make it, and the request id, current."""
@@ -201,17 +209,31 @@ class Request:
         if direct is None:
             self._span = self._traced(current)
         else:
-            self._span = direct.start(_span_name(self._method), current, parent, self._wall)
+            self._span = direct.start(facts.span_name(self._method), current, parent, self._wall)
         cell = self._cell = [self]
-        own = _sdk.with_span(Context({**current, REQUEST: cell}), self._span, context.KEY, self.id)
-        if self._scope["type"] == "http":
+        self._own = _sdk.with_span(Context({**current, REQUEST: cell}), self._span, context.KEY, self.id)
+        if self.scope["type"] == "http":
             active = self._active = self._requests.metrics.active(self._method, self._scheme)
             active.add(id(self))
-        self._token, self._beside = _sdk.attach(own), context.BESIDE.set(self.id)
+        self.resume()
+
+    def resume(self) -> None:
+        """Make the span, and the request id, current."""
+        self._token, self._beside = _sdk.attach(self._own), context.BESIDE.set(self.id)
+
+    def pause(self) -> None:
+        """Make current what was so before, until the request goes on or ends."""
+        token, self._token = self._token, None
+        if token is not None:
+            _sdk.detach(token)
+            try:  # noqa: SIM105 - contextlib.suppress costs more
+                context.BESIDE.reset(self._beside)
+            except ValueError:
+                pass  # closed from somewhere else, as a coroutine is that nobody waits for
 
     def _traced(self, current: Context) -> trace.Span:
         """Return a span of the tracer's own, which has its name and attributes from the start."""
-        route = _routes.matched(self._app, self._scope, self._path, self._root_path)
+        route = self._requests.routes.matched(self._app, self.scope, self._path, self._root_path)
         series = self._new_series(route, None)
         attributes = {**series.at_start, semconv.REQUEST_ID: self.id}
         tracer = self._requests.private_tracer
@@ -226,28 +248,29 @@ class Request:
             return self._send(message) if message.get("more_body", False) else self._last(message)
         with _SEND:
             if kind == "http.response.start":
-                self._started(message["status"])
-                message = self._with_headers(message)
+                self.started(message["status"])
+                message = self.with_headers(message)
             elif kind == "websocket.accept":
-                message = self._with_headers(message)
+                message = self.with_headers(message)
             elif kind == "websocket.send":
-                self._started(200)
+                self.started(200)
         return self._send(message)
 
-    def _started(self, status: int) -> None:
+    def started(self, status: int) -> None:
+        """Take note of the status of the response, which is about to be sent."""
         self._status = status = int(status)
         # The exception whose handler makes this response, where one escaped from the application.
         self._handling = sys.exc_info()[1]
         if is_error(status) and not (type(self._span) is ServerSpan and self._span.added is None):
             self._span.set_status(StatusCode.ERROR)
 
-    def _with_headers(self, message: Message) -> Message:
+    def with_headers(self, message: Message) -> Message:
         """Return the message with the request id, unless the application has set it."""
         headers = list(message.get("headers") or ())
         own = None
         for key, value in headers:
             if key == b"content-length":
-                self._response_size = _size(value) or None
+                self._response_size = facts.size(value) or None
             elif len(key) == len(HEADER) and key.lower() == HEADER:
                 own = value
         if own is None:
@@ -260,12 +283,14 @@ class Request:
 
     async def _last(self, message: Message) -> None:
         await self._send(message)
-        if not self._end:
-            self._ended()
+        self.ended()
 
     # Its end ------------------------------------------------------------------------------------------------
 
-    def _ended(self) -> None:
+    def ended(self) -> None:
+        """Take note that the response has been sent."""
+        if self._end:
+            return
         self._end = self._wall + perf_counter_ns() - self._start
         if type(self._span) is ServerSpan and not self._span.end_ns:
             self._span.end_ns = self._end
@@ -273,6 +298,7 @@ class Request:
     def failed(self, error: BaseException) -> None:
         """Take note of the exception that the application raised."""
         with _FINISH:
+            self._noted = None
             handled = error is self._handling
             span = self._span
             if not isinstance(error, Exception) or self._exported or (self._end and not handled):
@@ -281,100 +307,92 @@ class Request:
                 span.end_ns = 0  # it was raised before the response that its handler made
             span.record_exception(error)
             if not (handled and self._status is not None and is_error(self._status)):
-                span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
+                text = attempt(str, error)[0]  # it is the application's, and may raise
+                span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {text}")
             if type(span) is ServerSpan:
                 span.end_ns = self._end
+
+    def note(self, error: BaseException | None) -> None:
+        """Take note of an exception that the framework keeps to itself, to answer with an error."""
+        self._noted = error
+
+    def handled(self) -> None:
+        """Record the exception that was answered with an error."""
+        error = self._handling if self._noted is None else self._noted
+        if error is not None and self._status is not None and is_error(self._status):
+            self._handling = error
+            self.failed(error)
 
     def finish(self) -> None:
         """End the request: the span is exported, measurements are taken."""
         took = perf_counter_ns() - self._start
         with _FINISH:
+            if self._noted is not None:
+                self.handled()
             self._cell.clear()
             self._handling = None
-            _sdk.detach(self._token)
-            try:  # noqa: SIM105 - contextlib.suppress costs more
-                context.BESIDE.reset(self._beside)
-            except ValueError:
-                pass  # closed from somewhere else, as a coroutine is that nobody waits for
+            self.pause()
             self.export()
             active, series = self._active, self._series
+            self._active = None
             if active is None or series is None:
                 return
             active.discard(id(self))
             own = self._span.get_span_context()
             self._requests.metrics.record(series, own, took * NANO, self._request_size, self._response_size)
 
+    def of(self, requests: Requests) -> bool:
+        """Return whether it is observed by ``requests``."""
+        return self._requests is requests
+
     def export(self) -> None:
         """Export the span, once; before background tasks, whose own spans come later."""
         if self._exported:
             return
         self._exported = True
-        if not self._end:
-            self._ended()
+        self.ended()
         span, series = self._span, self._find_series()
         if type(span) is not ServerSpan:
             if span.is_recording():
                 span.set_attributes(series.at_end)
+                self._name(span, series)
                 span.end(self._end)
         elif self._direct is not None:  # it is made for sampled requests only
             self._direct.finish(span, series, self.id, self._kind)
 
+    def _name(self, span: Any, series: Series) -> None:
+        """Name a span of the tracer's own by a route that was not known at its start."""
+        if ROUTE in series.at_start and getattr(span, "name", None) == series.method_name != series.name:
+            span.update_name(series.name)
+            span.set_attributes({name: series.at_start[name] for name in (ROUTE, "url.path")})
+
     def _find_series(self) -> Series:
         """Return what requests like this one have in common; known when a response has been sent."""
-        scope, known = self._scope, self._requests.metrics
-        route = _routes.of_served(self._app, scope, self._path, self._root_path)
+        scope, known = self.scope, self._requests.metrics
+        route = self._requests.routes.of_served(self._app, scope, self._path, self._root_path)
         server = scope.get("server")
-        key = (route, self._status, self._method, self._scheme, scope.get("http_version"), self._synthetic,
+        key = (route, self._status, self._method, self._scheme, facts.version(scope), self._synthetic,
                None if server is None else tuple(server))  # fmt: skip
         series = self._series = known.series.get(key) or known.add(key, self._new_series(route, self._status))
         return series
 
     def _new_series(self, route: str | None, status: int | None) -> Series:
-        scope = self._scope
+        scope = self.scope
         host, port = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - what upstream says of an unknown server
         found = {
             SCHEME: self._scheme,
             "server.address": host if port in (None, 80) else f"{host}:{port}",
             "server.port": port,
-            VERSION: scope.get("http_version"),
+            VERSION: facts.version(scope),
             "url.path": route,
             METHOD: self._method,
             "user_agent.synthetic.type": self._synthetic,
             ROUTE: route,
         }
-        return Series(_span_name(self._method), {key: value for key, value in found.items() if value}, status)
+        return Series(facts.span_name(self._method), {key: value for key, value in found.items() if value}, status)
 
 
 def current() -> Request | None:
     """Return the request that is being observed in this context, None outside of one."""
     cell = _sdk.get_current().get(REQUEST)
     return cell[0] if isinstance(cell, list) and cell else None
-
-
-# What a request says -------------------------------------------------------------------------------------------
-
-
-def _known_method(method: str) -> str:
-    name = method.strip().upper()
-    return _METHODS.get(name, "_OTHER") if name else ""
-
-
-def _span_name(method: str) -> str:
-    """Return a span's name before its route is known."""
-    return "HTTP" if method in {"", "_OTHER"} else method
-
-
-def _size(value: bytes) -> int | None:
-    return int(value) if value.isdigit() else None
-
-
-def _synthetic(agent: bytes) -> str | None:
-    text = agent.lower()
-    return next((kind for pattern, kind in _SYNTHETIC if pattern in text), None)
-
-
-def _url(scope: Scope, headers: dict[bytes, bytes]) -> str:
-    host = headers.get(b"host")
-    server: Sequence[Any] = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - what upstream says of an unknown server
-    name = f"{server[0]}:{server[1]}" if host is None else host.decode("latin-1")
-    return f"{scope.get('scheme', 'http')}://{name}{scope['path']}"

@@ -92,6 +92,15 @@ class Probe:
         reading.points = {}
         reading.lock.release()
 
+    def values(self) -> Points:
+        """Return the points by the names of their rows, from a poll that is younger than the interval."""
+        return self._points()
+
+    def last(self) -> Points:
+        """Return what the last poll of this process found, without another one."""
+        reading = self._readings.get(os.getpid())
+        return {} if reading is None else reading.points
+
     def _open(self, inherited: Source | None, *, busy: bool) -> Source | None:
         """Open the source of this process.
 

@@ -46,7 +46,7 @@ def _generate(options: argparse.Namespace) -> int:
     except SpecError as error:
         sys.stderr.write("".join(f"{options.spec}: {fault}\n" for fault in error.faults))
         return 2
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or no name of a file
         sys.stderr.write(f"otelml slo: {error}\n")
         return 2
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from otelml._guard import attempt
 from otelml.errors import OtelmlError
 
 if TYPE_CHECKING:
@@ -101,10 +102,11 @@ _OTHER_TOOLS = {"slo_plugins", "plugins", "plugin"}
 
 def read(text: str) -> list[Objective]:
     """Return the objectives of one or more YAML documents; raise SpecError with every fault in them."""
-    try:
-        documents = [document for document in yaml.safe_load_all(text) if document is not None]
-    except yaml.YAMLError as error:
-        raise SpecError([f"not YAML: {error}"]) from None
+    # Values that say they are a date or a number, and are none, raise anything.
+    loaded, error = attempt(lambda: [document for document in yaml.safe_load_all(text) if document is not None])
+    if error is not None:
+        raise SpecError([f"not YAML: {str(error)[:1000]}"])
+    documents = loaded or []
     reader = _Reader()
     objectives = [each for document in documents for each in reader.specification(document)]
     if not documents:
@@ -116,6 +118,11 @@ def read(text: str) -> list[Objective]:
     if reader.faults:
         raise SpecError(reader.faults)
     return objectives
+
+
+def _shown(value: Any) -> str:
+    """Return a name; nothing for what is none, which could take for ever to be written out."""
+    return value[:200] if isinstance(value, str) else ""
 
 
 class _Reader:
@@ -139,7 +146,7 @@ class _Reader:
 
     def _objective(self, row: Any, service: str, labels: dict[str, str], i: int) -> Objective | None:
         before = len(self.faults)
-        name = str(row.get("name") or "") if isinstance(row, dict) else ""
+        name = _shown(row.get("name")) if isinstance(row, dict) else ""
         where = f"slos[{i}] {name}".rstrip() + ": "
         slo = self._mapping(row, where.removesuffix(": "), "slo")
         self._name(slo, "name", where)
@@ -194,7 +201,7 @@ class _Reader:
                 self.faults.append(f"{at}.disable must be true or false")
             if own.get("disable") is not True:
                 more, notes = self._labels(own, f"{at}."), self._texts(own, f"{at}.", "annotations")
-                alerts[kind] = Alert(str(alerting.get("name") or ""), labels | more, annotations | notes)
+                alerts[kind] = Alert(_shown(alerting.get("name")), labels | more, annotations | notes)
         if alerts:
             self._name(alerting, "name", f"{where}alerting.")
         return alerts

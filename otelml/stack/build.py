@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import threading
@@ -36,14 +37,27 @@ class Module:
 
     name: str
     packages: tuple[str, ...]
-    cpu_seconds: int
+    cpu_seconds: int = field(repr=False)
     tags: str = "netgo"
     version: str = ""
+    renamed: str = field(default="", repr=False)
+    """What the one binary is called where its package does not say."""
 
     @property
     def binaries(self) -> tuple[str, ...]:
         """Return the names of the binaries."""
-        return tuple(self.name if package == "." else package.rsplit("/", 1)[1] for package in self.packages)
+        return (self.renamed,) if self.renamed else self.built
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """Return what Go calls them."""
+        return tuple(self.name if package == "." else _last_part(package) for package in self.packages)
+
+
+def _last_part(package: str) -> str:
+    """Return the last part of a package's path that is no major version, as Go names its binary."""
+    *_, above, last = package.split("/")
+    return above if re.fullmatch(r"v\d+", last) else last
 
 
 _PROMETHEUS, _ALERTMANAGER = "github.com/prometheus/prometheus/cmd/", "github.com/prometheus/alertmanager/cmd/"
@@ -56,16 +70,28 @@ MODULES = (
         tags="netgo,remove_all_sd,enable_kubernetes_sd,enable_dns_sd",  # less the service discovery of every cloud
         version=f"{_VERSION}3.15.0",
     ),
-    Module("otelcol", (".",), cpu_seconds=330),
+    Module("otelcol", (".",), cpu_seconds=450),
     Module("jaeger", ("github.com/jaegertracing/jaeger/cmd/jaeger",), cpu_seconds=300),
     Module("loki", ("github.com/grafana/loki/v3/cmd/loki",), cpu_seconds=300),
     Module(
         "alertmanager",
         (f"{_ALERTMANAGER}alertmanager", f"{_ALERTMANAGER}amtool"),
-        cpu_seconds=50,
+        cpu_seconds=100,
         version=f"{_VERSION}0.31.1",
     ),
 )
+EXTRA = (
+    Module(
+        "compose",
+        ("github.com/docker/compose/v2/cmd",),
+        cpu_seconds=190,
+        version="github.com/docker/compose/v2/internal.Version=2.40.3",
+        renamed="docker-compose",
+    ),
+    Module("kustomize", ("sigs.k8s.io/kustomize/kustomize/v5",), cpu_seconds=60),
+)
+"""What the stack does without, built where it is asked for: tests read docker-compose.yml and the Kubernetes manifests
+with the programs that they are made for."""
 
 
 def directory(module: Module) -> Path:
@@ -83,12 +109,13 @@ def _source(module: Module) -> Path:
 
 def binary(name: str) -> Path:
     """Return the path of a binary, built or not."""
-    return next(directory(module) / name for module in MODULES if name in module.binaries)
+    return next(directory(module) / name for module in (*MODULES, *EXTRA) if name in module.binaries)
 
 
-def missing() -> list[Module]:
-    """Return the modules that are not built."""
-    return [module for module in MODULES if not all((directory(module) / name).is_file() for name in module.binaries)]
+def missing(modules: Sequence[Module] | None = None) -> list[Module]:
+    """Return those that are not built, of the stack's modules or of others."""
+    wanted = MODULES if modules is None else modules
+    return [module for module in wanted if not all((directory(module) / name).is_file() for name in module.binaries)]
 
 
 @dataclass(slots=True)
@@ -154,15 +181,15 @@ def _compile(go: Path, state: _Progress, say: Callable[[str], None]) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         say(f"{module.name:13} failed after {state.ended - state.started:.0f} s")
         return
-    _keep(fresh, target)
+    _keep(fresh, target, module)
     say(f"{module.name:13} built in {state.ended - state.started:.0f} s")
 
 
-def _keep(fresh: Path, target: Path) -> None:
+def _keep(fresh: Path, target: Path, module: Module) -> None:
     """Move binaries to where they belong; another build may have been faster, with the same result."""
     target.mkdir(exist_ok=True)
-    for path in fresh.iterdir():
-        path.replace(target / path.name)
+    for built, name in zip(module.built, module.binaries, strict=True):
+        (fresh / built).replace(target / name)
     fresh.rmdir()
 
 

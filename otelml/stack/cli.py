@@ -58,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     made = add("build", _build, "compile the binaries that are missing, into the user's cache")
     made.add_argument("--jobs", type=int, metavar="N", help="modules at a time (2, or 1 with little memory)")
     made.add_argument("modules", nargs="*", metavar="MODULE", help="these alone, such as prometheus")
+    extra = [module.name for module in build.EXTRA]
+    made.add_argument(
+        "--with", dest="extra", action="append", default=[], choices=extra, help="and what only tests need"
+    )
     start = add("up", _up, "start everything and wait until it is ready")
     start.add_argument("--port-offset", type=int, default=0, metavar="N", help="add N to every port")
     start.add_argument(
@@ -95,17 +99,17 @@ def _say(line: str) -> None:
 
 
 def _build(options: argparse.Namespace) -> int:
-    known = {module.name for module in build.MODULES}
+    known = {module.name: module for module in (*build.MODULES, *build.EXTRA)}
     unknown = [name for name in options.modules if name not in known]
     if unknown:
         print(f"no such module: {', '.join(unknown)}; there are {', '.join(sorted(known))}", file=sys.stderr)
         return BAD_INPUT
-    wanted = [module for module in build.missing() if not options.modules or module.name in options.modules]
-    build.build(wanted, options.jobs, _say)
-    for module in build.MODULES:
-        if not options.modules or module.name in options.modules:
-            for name in module.binaries:
-                print(build.directory(module) / name)
+    names = [*(options.modules or [module.name for module in build.MODULES]), *options.extra]
+    wanted = [known[name] for name in dict.fromkeys(names)]
+    build.build(build.missing(wanted), options.jobs, _say)
+    for module in wanted:
+        for name in module.binaries:
+            print(build.directory(module) / name)
     return OK
 
 
@@ -118,7 +122,7 @@ def _up(options: argparse.Namespace) -> int:
     with native.alone(state):
         kept = Plan.read(state)
         if options.docker:
-            return _up_docker(state)
+            return _up_docker(options, state, kept)
         plan = _plan(options, kept if native.running(state) else None)
         if plan is None:
             return BAD_INPUT
@@ -140,13 +144,22 @@ def _plan(options: argparse.Namespace, kept: Plan | None) -> Plan | None:
     return kept
 
 
-def _up_docker(state: State) -> int:
-    code = docker.up(state, _say)
-    if code == OK:
-        plan = Plan(ports.DEFAULT, docker=True)
-        plan.write(state)
-        _print_next(state, plan)
-    return FAULTY if code else OK
+def _up_docker(options: argparse.Namespace, state: State, kept: Plan | None) -> int:
+    if options.overlay:
+        print("--docker takes no --overlay: add it to the command of otelcol in docker-compose.yml", file=sys.stderr)
+        return BAD_INPUT
+    if native.running(state):
+        print("It runs already, as processes: otelml stack down, then up --docker.", file=sys.stderr)
+        return BAD_INPUT
+    plan = Plan(ports.choose(options.port_offset, options.port), docker=True)
+    if kept is not None and kept.docker and not (options.port_offset or options.port):
+        plan = kept
+    docker.check()
+    plan.write(state)  # before anything starts: `down` ends what a start that fails leaves
+    if docker.up(state, plan.ports, _say):
+        return FAULTY
+    _print_next(state, plan)
+    return OK
 
 
 def _print_next(state: State, plan: Plan) -> None:
@@ -155,6 +168,8 @@ def _print_next(state: State, plan: Plan) -> None:
     print(f"\nOTLP at http://{ports.LOOPBACK}:{http} (HTTP) and {ports.LOOPBACK}:{grpc} (gRPC); state in {state.root}")
     print("Point a service at it, then check the whole way:\n")
     print(f'  eval "$(otelml stack env{where})"\n  otelml stack verify{where}')
+    if plan.docker:
+        print(f"\nGrafana: {docker.grafana()} as admin, with the password in {state.secrets / 'grafana_password'}")
     print(f"\nIt runs on by itself. Stop it with: otelml stack down{where}")
 
 
@@ -176,10 +191,11 @@ def _down(options: argparse.Namespace) -> int:
     with native.alone(state):
         plan = Plan.read(state)
         if plan is not None and plan.docker:
-            code = docker.compose(state, "down", *(["--volumes"] if options.delete else []))
+            code = docker.compose(state, plan.ports, "down", *(["--volumes"] if options.delete else []))
         else:
             code = _down_native(state)
         if options.delete and code == OK:
+            docker.delete_settings(state)
             native.delete(state)
             print(f"deleted what was stored in {state.root}")
     return code
@@ -201,7 +217,7 @@ def _status(options: argparse.Namespace) -> int:
     state = _state(options)
     plan = native.planned(state)
     if plan.docker:
-        return docker.compose(state, "ps")
+        return docker.compose(state, plan.ports, "ps")
     rows = native.conditions(state, plan)
     print(f"{'NAME':13} {'STATE':9} {'PID':>8} {'UP':>10} {'MEMORY':>9}  ADDRESS")
     for row in rows:
@@ -220,7 +236,11 @@ def _logs(options: argparse.Namespace) -> int:
     names = [options.name] if options.name else native.names()
     if plan.docker:
         return docker.compose(
-            state, "logs", f"--tail={options.lines}", *(["--follow"] if options.follow else []), *names
+            state,
+            plan.ports,
+            *("logs", f"--tail={options.lines}"),
+            *(["--follow"] if options.follow else []),
+            *([options.name] if options.name else []),
         )
     open_files: list[tuple[str, BufferedReader]] = []
     for name in names:

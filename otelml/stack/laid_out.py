@@ -27,8 +27,10 @@ SCRAPED = {
 """Port of each job's metrics."""
 
 
-def lay_out(files: Path, state: State, ports: Mapping[str, int]) -> None:
+def lay_out(files: Path, state: State, ports: Mapping[str, int], seen: Path | None = None) -> None:
     """Write ``STATE/config``: Prometheus' files with this stack's addresses, Alertmanager's with who is notified.
+
+    ``seen`` is where Alertmanager finds ``notify/``, if not in the state directory: in a container.
 
     Raises:
         StackError: With everything that is wrong in ``STATE/notify``.
@@ -38,7 +40,7 @@ def lay_out(files: Path, state: State, ports: Mapping[str, int]) -> None:
     alertmanager = state.config / "alertmanager"
     alertmanager.mkdir(exist_ok=True)
     _link(alertmanager / "notify", state.notify)
-    merged = notified(collector / "alertmanager.yaml", state.notify)
+    merged = _absolute(notified(collector / "alertmanager.yaml", state.notify), seen or state.root)
     target = alertmanager / "alertmanager.yaml"
     target.write_text(yaml.safe_dump(merged, sort_keys=False), encoding="utf-8")
     target.chmod(OWNER_ONLY)
@@ -108,6 +110,16 @@ def _merge(config: dict[str, Any], part: Mapping[str, Any]) -> None:
             if kind != "name":
                 mine[kind] = [*mine.get(kind, ()), *entries]
     config["route"]["routes"] = [*part.get("routes", ()), *config["route"]["routes"]]
+
+
+def _absolute(part: Any, base: Path) -> Any:
+    """Return a part with the paths of its secrets absolute: Alertmanager looks from where it was started."""
+    if isinstance(part, list):
+        return [_absolute(each, base) for each in part]
+    if not isinstance(part, dict):
+        return part
+    named = {key: str(base / value) for key, value in part.items() if str(key).endswith("_file") and value}
+    return {key: _absolute(value, base) for key, value in part.items()} | named
 
 
 def _secrets(part: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
     from otelml.stack.places import State
 
-MEMORY_MIB = 512
+_given = os.environ.get("STACK_MEMORY_MIB", "")
+MEMORY_MIB = int(_given) if _given.isdecimal() and int(_given) else 512
 """What the collector may use; it refuses before that, and its garbage collector works harder from 80 % on."""
 
 
@@ -52,7 +54,7 @@ def _prometheus(state: State, ports: Mapping[str, int]) -> _Row:
         "--storage.tsdb.retention.size=8GB",
         f"--web.listen-address={LOOPBACK}:{ports['prometheus']}",
         "--web.enable-otlp-receiver",
-        "--enable-feature=exemplar-storage",
+        "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
         "--log.level=warn",
     ]
     return "prometheus", arguments, f"{url}/-/ready", url

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from google.protobuf.json_format import ParseDict, ParseError
@@ -17,6 +16,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otelml.viewer import wire
+from otelml.viewer.attributes import attributes, lifted, resource, value
 from otelml.viewer.encoding import dumps
 from otelml.viewer.rows import (
     Attributes,
@@ -34,15 +35,21 @@ from otelml.viewer.rows import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+Row = tuple[Any, ...]
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 KINDS: tuple[SpanKind, ...] = get_args(SpanKind)
 STATUSES: tuple[StatusCode, ...] = get_args(StatusCode)
 TEMPORALITIES: tuple[Temporality, ...] = get_args(Temporality)
 _POINT_KINDS: tuple[PointKind, ...] = get_args(PointKind)
-_BIGGEST = 2**63 - 1  # SQLite's integers are signed; OTLP's times and counts are not
+_BIGGEST = 2**63 - 1  # the store's integers are signed; OTLP's times and counts are not
 _IDS = frozenset({"traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id"})
 _REQUESTS: dict[Signal, Callable[[], Any]] = {
+    "traces": wire.TraceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": wire.LogsRequest,
+}
+_OFFICIAL: dict[Signal, Callable[[], Any]] = {
     "traces": ExportTraceServiceRequest,
     "metrics": ExportMetricsServiceRequest,
     "logs": ExportLogsServiceRequest,
@@ -53,21 +60,12 @@ class MalformedError(ValueError):
     """A request body is not what its content type says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Rows of one resource and scope. The first column of a span or log row is its name."""
-
-    resource: Attributes
-    scope: Scope
-    rows: list[tuple[Any, ...]]
-
-
 def parse(signal: Signal, body: bytes, *, as_json: bool) -> Any:
     """Return the OTLP request message in ``body``; MalformedError when there is none."""
     request = _REQUESTS[signal]()
     try:
         if as_json:
-            return ParseDict(_with_base64_ids(_object(body)), request, ignore_unknown_fields=True)
+            return ParseDict(_with_base64_ids(_object(body)), _OFFICIAL[signal](), ignore_unknown_fields=True)
         request.ParseFromString(body)
     except (DecodeError, ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         encoding = "JSON" if as_json else "protobuf"
@@ -75,78 +73,78 @@ def parse(signal: Signal, body: bytes, *, as_json: bool) -> Any:
     return request
 
 
-def spans(request: Any) -> list[Group]:
-    """Return the spans of a request, in the order of the columns of ``spans``."""
-    return [
-        Group(attributes(sent.resource.attributes), _scope(scoped), [_span(span) for span in scoped.spans])
-        for sent in request.resource_spans
-        for scoped in sent.scope_spans
-    ]
+def spans(request: Any) -> list[Row]:
+    """Return the spans of a request as rows of ``schema.SPANS``; MalformedError when an attribute is none."""
+    resources = wire.lean(request, wire.TraceRequest).resource_spans
+    return _rows(_span, ((scoped.spans, *of) for scoped, *of in _origins(resources, "scope_spans")))
 
 
-def logs(request: Any) -> list[Group]:
-    """Return the log records of a request, in the order of the columns of ``logs``."""
-    return [
-        Group(attributes(sent.resource.attributes), _scope(scoped), [_log(log) for log in scoped.log_records])
-        for sent in request.resource_logs
-        for scoped in sent.scope_logs
-    ]
+def logs(request: Any) -> list[Row]:
+    """Return the log records of a request as rows of ``schema.LOGS``; MalformedError when an attribute is none."""
+    resources = wire.lean(request, wire.LogsRequest).resource_logs
+    return _rows(_log, ((scoped.log_records, *of) for scoped, *of in _origins(resources, "scope_logs")))
+
+
+def _rows(row: Callable[[Any, str], Row], sent: Iterable[tuple[Any, Any, Any]]) -> list[Row]:
+    try:
+        return [(*row(each, service), *origin) for items, service, origin in sent for each in items]
+    except DecodeError as error:
+        raise MalformedError("an attribute is not one in protobuf") from error
+
+
+def _origins(resources: Any, inner: str) -> Iterator[tuple[Any, str, Row]]:
+    """Yield what each scope sent, with its service and the columns that say where a row is from."""
+    for sent in resources:
+        known = resource(sent.resource)
+        for scoped in getattr(sent, inner):
+            scope = _scope(scoped)
+            yield scoped, known.service, (known.text, scope.name, scope.version, scope.schema_url)
 
 
 def metric_points(request: Any) -> list[MetricPoint]:
     """Return the metric points of a request."""
     found: list[MetricPoint] = []
     for sent in request.resource_metrics:
-        resource = attributes(sent.resource.attributes)
+        origin = resource(sent.resource).attributes
         for scoped in sent.scope_metrics:
             scope = _scope(scoped)
             for metric in scoped.metrics:
-                found.extend(_points(metric, scope, resource))
+                found.extend(_points(metric, scope, origin))
     return found
-
-
-def attributes(pairs: Iterable[Any]) -> dict[str, Value]:
-    """Return OTLP key-values as a dict."""
-    return {pair.key: _value(pair.value) for pair in pairs}
-
-
-def _value(sent: Any) -> Value:
-    which = sent.WhichOneof("value")
-    if which is None or which == "string_value_strindex":  # the latter points into the string table of profiles
-        return None
-    value = getattr(sent, which)
-    if which == "array_value":
-        return [_value(item) for item in value.values]
-    if which == "kvlist_value":
-        return attributes(value.values)
-    return value  # type: ignore[no-any-return]
 
 
 def _scope(scoped: Any) -> Scope:
     return Scope(scoped.scope.name, scoped.scope.version, scoped.schema_url)
 
 
-def _span(span: Any) -> tuple[Any, ...]:
-    start, end = _signed(span.start_time_unix_nano), _signed(span.end_time_unix_nano)
+def _span(span: Any, service: str) -> Row:
+    start, end, status = span.start_time_unix_nano, span.end_time_unix_nano, span.status
+    if start > _BIGGEST or end > _BIGGEST:
+        start, end = _signed(start), _signed(end)
+    text, model, version, stage = lifted(span.attributes)
     return (
-        span.name,
         span.trace_id.hex(),
         span.span_id.hex(),
         span.parent_span_id.hex(),
-        _within(span.kind, KINDS),
+        span.name,
+        KINDS[_within(span.kind, KINDS)],
         start,
         end,
         end - start,
-        _within(span.status.code, STATUSES),
-        span.status.message,
+        STATUSES[_within(status.code, STATUSES)],
+        status.message,
         span.trace_state,
         span.flags,
-        dumps(attributes(span.attributes)),
-        dumps([_event(event) for event in span.events]) if span.events else "",
-        dumps([_link(link) for link in span.links]) if span.links else "",
+        text,
+        dumps([_event(event) for event in span.events]) if span.events else "[]",
+        dumps([_link(link) for link in span.links]) if span.links else "[]",
         span.dropped_attributes_count,
         span.dropped_events_count,
         span.dropped_links_count,
+        stage,
+        service,
+        model,
+        version,
     )
 
 
@@ -160,19 +158,25 @@ def _link(link: Any) -> list[Value]:
     return [*ids, attributes(link.attributes), link.flags, link.dropped_attributes_count]
 
 
-def _log(log: Any) -> tuple[Any, ...]:
+def _log(log: Any, service: str) -> Row:
+    sent, observed = _signed(log.time_unix_nano), _signed(log.observed_time_unix_nano)
+    text, model, version, _ = lifted(log.attributes)
     return (
         log.event_name,
-        _signed(log.time_unix_nano),
-        _signed(log.observed_time_unix_nano),
+        sent,
+        sent or observed,
+        observed,
         log.severity_number,
         log.severity_text,
-        dumps(_value(log.body)),
+        dumps(value(log.body)),
         log.trace_id.hex(),
         log.span_id.hex(),
         log.flags,
-        dumps(attributes(log.attributes)),
+        text,
         log.dropped_attributes_count,
+        service,
+        model,
+        version,
     )
 
 

@@ -11,9 +11,13 @@ import numpy as np
 from otelml.viewer.folding import added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from otelml.viewer.rows import Exponential, MetricPoint
+
+    Buckets = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.5, 0.95, 0.99)
 Source = Literal["spans", "histogram"]
@@ -49,7 +53,37 @@ def of_histogram(points: Iterable[MetricPoint]) -> Distribution:
     if not count or not buckets.size:
         return nothing("histogram")
     mean = sum(point.sum or 0.0 for point in points) / count
-    return Distribution(count, mean, *_quantiles(buckets), source="histogram")
+    p05, p50, p95, p99 = of_buckets(buckets)
+    return Distribution(count, mean, p05, p50, p95, p99, source="histogram")
+
+
+def of_buckets(buckets: Buckets, shares: Sequence[float] = QUANTILES) -> list[float]:
+    """Return the quantiles of rows (lower, upper, count), float64[n, 3] with finite edges; NaN where all are empty."""
+    buckets = buckets[buckets[:, 2] > 0]
+    if not buckets.size:
+        return [math.nan] * len(shares)
+    lower, upper, counts = buckets.T
+    edges = np.unique(np.concatenate((lower, upper)))[:, None]
+    width = upper - lower
+    inside = np.clip((edges - lower) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    # A bucket without width is a step: its values lie right of the edge's left limit, left of its right one.
+    before = np.where(width > 0, inside, edges > upper) @ counts
+    after = np.where(width > 0, inside, edges >= upper) @ counts
+    places = np.repeat(edges[:, 0], 2)
+    below = np.column_stack((before, after)).ravel()
+    return [_inverse(places, below, share * counts.sum()) for share in shares]
+
+
+def narrowed(lower: float, upper: float, least: float | None, most: float | None) -> tuple[float, float]:
+    """Return the edges of a filled bucket, narrowed by the smallest and largest value where they are known."""
+    low = -math.inf if least is None else least
+    high = math.inf if most is None else most
+    left, right = max(lower, low), min(upper, high)
+    if math.isinf(left):  # nothing says how far an open bucket reaches: its values count as lying on its edge
+        left = min(0.0, right) if lower == -math.inf and right > 0 else right
+    if math.isinf(right):
+        right = left
+    return left, max(left, right)
 
 
 def _combined(points: Iterable[MetricPoint]) -> list[MetricPoint]:
@@ -62,26 +96,7 @@ def _combined(points: Iterable[MetricPoint]) -> list[MetricPoint]:
     return list(found.values())
 
 
-def _quantiles(buckets: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> tuple[float, float, float, float]:
-    """Return the quantiles of buckets (lower, upper, count), each taken as uniform between its edges."""
-    lower, upper, counts = buckets.T
-    edges = np.unique(np.concatenate((lower, upper)))[:, None]
-    width = upper - lower
-    inside = np.clip((edges - lower) / np.where(width > 0, width, 1.0), 0.0, 1.0)
-    # A bucket without width is a step: its values lie right of the edge's left limit, left of its right one.
-    before = np.where(width > 0, inside, edges > upper) @ counts
-    after = np.where(width > 0, inside, edges >= upper) @ counts
-    places = np.repeat(edges[:, 0], 2)
-    below = np.column_stack((before, after)).ravel()
-    p05, p50, p95, p99 = (_inverse(places, below, share * counts.sum()) for share in QUANTILES)
-    return p05, p50, p95, p99
-
-
-def _inverse(
-    places: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    below: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    target: float,
-) -> float:
+def _inverse(places: Buckets, below: Buckets, target: float) -> float:
     """Return the first place below which ``target`` values lie."""
     right = min(int(np.searchsorted(below, target * (1 - 1e-12))), len(below) - 1)
     if right == 0 or below[right] <= below[right - 1]:
@@ -92,16 +107,9 @@ def _inverse(
 
 def _buckets(point: MetricPoint) -> Iterator[tuple[float, float, int]]:
     """Yield (lower, upper, count) of the filled buckets; the smallest and largest value narrow the outer ones."""
-    filled = [bucket for bucket in _edges(point) if bucket[2]]
-    low = -math.inf if point.min is None else point.min
-    high = math.inf if point.max is None else point.max
-    for lower, upper, count in filled:
-        left, right = max(lower, low), min(upper, high)
-        if math.isinf(left):  # nothing says how far an open bucket reaches: its values count as lying on its edge
-            left = min(0.0, right) if lower == -math.inf and right > 0 else right
-        if math.isinf(right):
-            right = left
-        yield left, max(left, right), count
+    for lower, upper, count in _edges(point):
+        if count:
+            yield *narrowed(lower, upper, point.min, point.max), count
 
 
 def _edges(point: MetricPoint) -> Iterator[tuple[float, float, int]]:
@@ -116,13 +124,13 @@ def _edges(point: MetricPoint) -> Iterator[tuple[float, float, int]]:
 
 def _exponential_edges(sent: Exponential) -> Iterator[tuple[float, float, int]]:
     for place, count in enumerate(sent.negative, sent.negative_offset):
-        yield -_power(sent.scale, place + 1), -_power(sent.scale, place), count
+        yield -power(sent.scale, place + 1), -power(sent.scale, place), count
     yield -sent.zero_threshold, sent.zero_threshold, sent.zero_count
     for place, count in enumerate(sent.positive, sent.positive_offset):
-        yield _power(sent.scale, place), _power(sent.scale, place + 1), count
+        yield power(sent.scale, place), power(sent.scale, place + 1), count
 
 
-def _power(scale: int, place: int) -> float:
+def power(scale: int, place: int) -> float:
     """Return ``base ** place``, where ``base`` is ``2 ** (2 ** -scale)``, kept within a float's range."""
     exponent = math.ldexp(place, max(-1000, min(-scale, 900)))
     return math.ldexp(2.0 ** (exponent % 1.0), max(-1074, min(math.floor(exponent), 1023)))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 1024 * 1024
 """Limit of a request, as sent and as decompressed."""
 _MAX_LINE = 1024
+_MOST_MEMBERS, _MOST_TRAILERS = 64, 64
 _ENCODINGS = ("gzip", "deflate")
 
 
@@ -67,16 +68,17 @@ def _windows(encoding: str, body: bytes) -> int:
 
 def _inflated(body: bytes, window: int) -> bytes:
     plain = b""
-    while True:  # a gzip file may hold several members, one after the other
+    for _ in range(_MOST_MEMBERS):  # a gzip file may hold several members, one after the other
         machine = zlib.decompressobj(window)
         plain += machine.decompress(body, MAX_BYTES + 1 - len(plain))
         if len(plain) > MAX_BYTES:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MAX_BYTES} bytes once decompressed")
         if not machine.eof:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the compressed body ends too early")
-        body = machine.unused_data
+        body = machine.unused_data  # a copy of all that is left: many small members would cost its square
         if not body:
             return plain
+    raise RefusedError(HTTPStatus.BAD_REQUEST, f"the compressed body has more than {_MOST_MEMBERS} members")
 
 
 def _chunked(stream: BinaryIO) -> bytes:
@@ -89,9 +91,10 @@ def _chunked(stream: BinaryIO) -> bytes:
         parts.append(_exactly(stream, size))
         if stream.readline(_MAX_LINE) not in (b"\r\n", b"\n"):
             raise _bad_chunk()
-    while stream.readline(_MAX_LINE) not in (b"\r\n", b"\n", b""):
-        pass  # trailers say nothing we need
-    return b"".join(parts)
+    for _ in range(_MOST_TRAILERS):  # they say nothing we need
+        if stream.readline(_MAX_LINE) in (b"\r\n", b"\n", b""):
+            return b"".join(parts)
+    raise _bad_chunk()
 
 
 def _chunk_size(stream: BinaryIO) -> int:

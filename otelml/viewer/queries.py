@@ -18,8 +18,6 @@ from otelml.viewer.rows import NANOS
 from otelml.viewer.trees import Node, Tree, trace_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from otelml.viewer.rows import MetricPoint, Span
     from otelml.viewer.store import Store
 
@@ -42,6 +40,8 @@ __all__ = [
 ]
 
 _PREDICT = "predict "
+_NAMED = "name IN (SELECT unnest(?::VARCHAR[]))"
+_FAR = 2**63 - 1
 _ALL = 0.9
 """Share of predictions that need a span for quantiles to be taken from spans: metrics and spans arrive in turns, so
 a full set may lag a little."""
@@ -68,8 +68,8 @@ def models(store: Store) -> list[str]:
 
 def services(store: Store) -> list[str]:
     """Return the names of the services seen, sorted."""
-    rows = store.query("""SELECT DISTINCT json_extract(attributes, '$."service.name"') AS name FROM resources""")
-    return sorted(name for (name,) in rows if isinstance(name, str))
+    tables = " UNION ".join(f"SELECT service FROM {table}" for table in ("spans", "logs", "series"))  # noqa: S608 - ours
+    return sorted(name for (name,) in store.query(tables) if name)
 
 
 def request_rate(store: Store, seconds: float = 10.0, *, model: str | None = None, now_ns: int | None = None) -> float:
@@ -80,9 +80,9 @@ def request_rate(store: Store, seconds: float = 10.0, *, model: str | None = Non
     """
     since = _since(seconds, now_ns)
     if _spans_are_complete(store, model):
-        names = _name_ids(store, _prediction_names(store, model))
-        sql = f"SELECT COUNT(*) FROM spans WHERE name_id IN ({_marks(names)}) AND end_ns >= ?"  # noqa: S608 - only placeholders
-        return int(store.query(sql, (*names, since))[0][0]) / seconds
+        names = _prediction_names(store, model)
+        sql = f"SELECT count(*) FROM spans WHERE {_NAMED} AND end_ns >= ?"  # noqa: S608 - a constant
+        return int(store.query(sql, (names, since))[0][0]) / seconds
     return _counter_rate(store, seconds, since, model)
 
 
@@ -156,9 +156,8 @@ def gpus(store: Store) -> dict[str, dict[str, float]]:
 
 def slowest(store: Store, *, model: str | None = None) -> Span | None:
     """Return the span of the slowest prediction kept; ``trace_tree(store, span.trace_id)`` shows the rest."""
-    names = _name_ids(store, _prediction_names(store, model))
-    sql = f"SELECT trace_id, span_id FROM spans WHERE name_id IN ({_marks(names)}) ORDER BY duration_ns DESC LIMIT 1"  # noqa: S608 - only placeholders
-    for trace_id, span_id in store.query(sql, names):
+    sql = f"SELECT trace_id, span_id FROM spans WHERE {_NAMED} ORDER BY duration_ns DESC, id LIMIT 1"  # noqa: S608 - a constant
+    for trace_id, span_id in store.query(sql, (_prediction_names(store, model),)):
         return next((span for span in store.spans(trace_id=trace_id) if span.span_id == span_id), None)
     return None
 
@@ -185,54 +184,37 @@ def _prediction_names(store: Store, model: str | None) -> list[str]:
 
 
 def _kept(store: Store, names: list[str]) -> int:
-    ids = _name_ids(store, names)
-    return int(store.query(f"SELECT COUNT(*) FROM spans WHERE name_id IN ({_marks(ids)})", ids)[0][0])  # noqa: S608 - only placeholders
-
-
-def _name_ids(store: Store, names: list[str]) -> list[int]:
-    sql = f"SELECT id FROM names WHERE signal = 'traces' AND name IN ({_marks(names)})"  # noqa: S608 - only placeholders
-    return [key for (key,) in store.query(sql, names)]
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ",".join("?" * len(values))
+    return int(store.query(f"SELECT count(*) FROM spans WHERE {_NAMED}", (names,))[0][0])  # noqa: S608 - a constant
 
 
 def _span_durations(store: Store, names: list[str], since: int | None) -> Distribution:
-    ids = _name_ids(store, names)
-    where = f"FROM spans WHERE name_id IN ({_marks(ids)}) AND end_ns >= ?"
-    arguments = (*ids, since)
-    if since is None:
-        where = f"FROM spans WHERE name_id IN ({_marks(ids)})"
-        arguments = tuple(ids)
-    count, mean = store.query(f"SELECT COUNT(*), AVG(duration_ns) {where}", arguments)[0]
+    where = f"{_NAMED} AND end_ns >= ?"
+    sql = f"SELECT count(*), avg(duration_ns), quantile_disc(duration_ns, ?::DOUBLE[]) FROM spans WHERE {where}"  # noqa: S608 - constants
+    count, mean, quantiles = store.query(sql, (QUANTILES, names, -_FAR if since is None else since))[0]
     if not count:
         return nothing("spans")
-    # The index on duration holds the values in order: a quantile is a walk to its place, without sorting.
-    nth = f"SELECT duration_ns {where} ORDER BY duration_ns LIMIT 1 OFFSET ?"
-    places = [max(0, math.ceil(share * count) - 1) for share in QUANTILES]
-    p05, p50, p95, p99 = (store.query(nth, (*arguments, place))[0][0] / NANOS for place in places)
+    p05, p50, p95, p99 = (quantile / NANOS for quantile in quantiles)
     return Distribution(count, mean / NANOS, p05, p50, p95, p99, "spans")
 
 
 def _counter_rate(store: Store, seconds: float, since: int, model: str | None) -> float:
     """Return the rate of the request counter: increase per time between the points around ``since`` and the last."""
-    where = "e.name = ?1 AND (?3 IS NULL OR json_extract(e.attributes, '$.\"ml.model.name\"') = ?3)"
-    arguments = (semconv.REQUESTS.name, since, model)
+    where = "s.name = ?" if model is None else "s.name = ? AND s.model = ?"
+    arguments = (since, semconv.REQUESTS.name) if model is None else (since, semconv.REQUESTS.name, model)
     deltas = (
-        "SELECT COALESCE(SUM(p.value), 0) FROM series e JOIN points p ON p.series_id = e.id"  # noqa: S608 - constants only
-        f" WHERE {where} AND e.temporality = 'delta' AND p.time_ns >= ?2"
+        "SELECT coalesce(sum(p.value), 0) FROM points p JOIN series s USING (series_id)"  # noqa: S608 - constants only
+        f" WHERE p.time_ns >= ? AND {where} AND s.temporality = 'delta'"
     )
-    base = "FROM points b WHERE b.series_id = e.id AND b.time_ns < ?2 ORDER BY b.time_ns DESC LIMIT 1"
     totals = (
-        f"SELECT l.value, l.time_ns, COALESCE((SELECT b.value {base}), 0),"  # noqa: S608 - constants only
-        f" COALESCE((SELECT b.time_ns {base}), l.start_ns)"
-        " FROM series e JOIN latest l ON l.series_id = e.id"
-        f" WHERE {where} AND e.temporality = 'cumulative' AND l.time_ns >= ?2"
+        "SELECT arg_max(p.value, p.time_ns), max(p.time_ns), min(p.start_ns),"  # noqa: S608 - constants only
+        " arg_max(p.value, p.time_ns) FILTER (p.time_ns < since), max(p.time_ns) FILTER (p.time_ns < since)"
+        " FROM points p JOIN series s USING (series_id), (SELECT ?::BIGINT AS since)"
+        f" WHERE {where} AND s.temporality = 'cumulative' GROUP BY series_id, since HAVING max(p.time_ns) >= since"
     )
     rate = float(store.query(deltas, arguments)[0][0]) / seconds
-    for value, last, before, first in store.query(totals, arguments):
-        rate += (value - before) * NANOS / (last - first) if last > first else 0.0
+    for value, last, start, before, first in store.query(totals, arguments):
+        began = start if first is None else first
+        rate += (value - (before or 0)) * NANOS / (last - began) if last > began else 0.0
     return rate
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from otelml.viewer.grpc_server import GrpcServer
 
+GRACE = 2.0
+"""Seconds that requests under way have when the receiver stops."""
+
 
 class Receiver:
     """Receives OTLP into a store, from ``start()`` (or ``with``) to ``stop()``.
@@ -22,15 +25,23 @@ class Receiver:
         host: Address to bind. Anything but loopback lets other machines write to the store.
         http_port: Port of OTLP/HTTP; 0 takes a free one.
         grpc_port: Port of OTLP/gRPC; 0 takes a free one, None leaves gRPC off (and grpcio unimported).
+        token: Senders have to send ``Authorization: Bearer TOKEN``, over either protocol; None lets anybody send.
     """
 
     def __init__(
-        self, store: Store | None = None, *, host: str = "127.0.0.1", http_port: int = 0, grpc_port: int | None = None
+        self,
+        store: Store | None = None,
+        *,
+        host: str = "127.0.0.1",
+        http_port: int = 0,
+        grpc_port: int | None = None,
+        token: str | None = None,
     ) -> None:
         self.store = Store() if store is None else store
         self.host = host
         self.rejected: Counter[int] = Counter()
         """HTTP requests that were refused, by status code."""
+        self._token = token
         self._http_port = http_port
         self._grpc_port = grpc_port
         self._http: HttpServer | None = None
@@ -40,7 +51,7 @@ class Receiver:
         """Bind and serve; OSError when a port is taken."""
         if self._http is not None:
             return self
-        self._http = HttpServer(self.store, self.rejected, (self.host, self._http_port))
+        self._http = HttpServer(self.store, self.rejected, (self.host, self._http_port), self._token)
         try:
             self._grpc = self._started_grpc()
         except OSError:
@@ -55,7 +66,7 @@ class Receiver:
         if grpc is not None:
             grpc.close()
         if http is not None:
-            http.close()
+            http.close(GRACE)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -85,4 +96,4 @@ class Receiver:
         # grpcio takes 100 ms and 10 MB to import: only who asks for gRPC pays.
         from otelml.viewer.grpc_server import GrpcServer  # noqa: PLC0415
 
-        return GrpcServer(self.store, self.host, self._grpc_port)
+        return GrpcServer(self.store, self.host, self._grpc_port, self._token)

@@ -1,11 +1,14 @@
-"""The store's tables, and the way between their rows and the typed ones."""
+"""The store's tables, and the way from their rows to the typed ones.
+
+Times are nanoseconds since the epoch, ids lower-case hex, attributes and the other nested values JSON text. ``id`` is
+the place in the order of arrival, over all three signals.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from otelml.viewer.decode import KINDS, STATUSES, Signal
-from otelml.viewer.encoding import dumps, loads, real, unreal
+from otelml.viewer.encoding import dumps, loads
 from otelml.viewer.rows import (
     Attributes,
     Exemplar,
@@ -13,188 +16,215 @@ from otelml.viewer.rows import (
     Link,
     LogRecord,
     MetricPoint,
-    Scope,
     Span,
     SpanEvent,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-VERSION = 1
-"""Kept in the file's ``user_version``; a file of another version is refused."""
+    from otelml.viewer.decode import Signal
 
-_POINT = (
-    "series_id INTEGER NOT NULL, description TEXT, start_ns INTEGER, time_ns INTEGER, value, count INTEGER, sum, min,"
-    " max, bounds TEXT, bucket_counts TEXT, exponential TEXT, quantiles TEXT, exemplars TEXT, flags INTEGER"
-)
-_POINT_COLUMNS = (
-    "p.series_id, p.description, p.start_ns, p.time_ns, p.value, p.count, p.sum, p.min, p.max, p.bounds,"
-    " p.bucket_counts, p.exponential, p.quantiles, p.exemplars, p.flags"
-)
-TABLES = f"""
-CREATE TABLE IF NOT EXISTS resources (id INTEGER PRIMARY KEY, attributes TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS scopes (id INTEGER PRIMARY KEY, name TEXT, version TEXT, schema_url TEXT,
-    UNIQUE (name, version, schema_url));
-CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, signal TEXT NOT NULL, name TEXT NOT NULL,
-    received INTEGER NOT NULL DEFAULT 0, UNIQUE (signal, name));
-CREATE TABLE IF NOT EXISTS counters (signal TEXT PRIMARY KEY, requests INTEGER NOT NULL DEFAULT 0,
-    received INTEGER NOT NULL DEFAULT 0, pruned INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS spans (id INTEGER PRIMARY KEY, name_id INTEGER NOT NULL, trace_id TEXT, span_id TEXT,
-    parent_id TEXT, kind INTEGER, start_ns INTEGER, end_ns INTEGER, duration_ns INTEGER, status INTEGER,
-    status_message TEXT, trace_state TEXT, flags INTEGER, attributes TEXT, events TEXT, links TEXT,
-    dropped_attributes INTEGER, dropped_events INTEGER, dropped_links INTEGER, scope_id INTEGER, resource_id INTEGER);
-CREATE INDEX IF NOT EXISTS spans_by_trace ON spans (trace_id);
-CREATE INDEX IF NOT EXISTS spans_by_end ON spans (name_id, end_ns, duration_ns);
-CREATE INDEX IF NOT EXISTS spans_by_duration ON spans (name_id, duration_ns);
-CREATE TABLE IF NOT EXISTS logs (id INTEGER PRIMARY KEY, name_id INTEGER NOT NULL, time_ns INTEGER,
-    observed_ns INTEGER, severity INTEGER, severity_text TEXT, body TEXT, trace_id TEXT, span_id TEXT, flags INTEGER,
-    attributes TEXT, dropped_attributes INTEGER, scope_id INTEGER, resource_id INTEGER);
-CREATE INDEX IF NOT EXISTS logs_by_trace ON logs (trace_id);
-CREATE INDEX IF NOT EXISTS logs_by_name ON logs (name_id, time_ns);
-CREATE TABLE IF NOT EXISTS series (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, name TEXT, unit TEXT, kind TEXT,
-    temporality TEXT, monotonic INTEGER, attributes TEXT, scope_id INTEGER, resource_id INTEGER);
-CREATE INDEX IF NOT EXISTS series_by_name ON series (name);
-CREATE TABLE IF NOT EXISTS points (id INTEGER PRIMARY KEY, {_POINT});
-CREATE INDEX IF NOT EXISTS points_by_time ON points (series_id, time_ns);
-CREATE TABLE IF NOT EXISTS latest ({_POINT}, PRIMARY KEY (series_id));
-"""
+VERSION = 2
+"""Kept in the table ``about``; a file of another version is refused. Version 1 was SQLite's."""
+
+_ORIGIN = {"resource": "VARCHAR", "scope": "VARCHAR", "scope_version": "VARCHAR", "scope_schema_url": "VARCHAR"}
+_LIFTED = {"service": "VARCHAR", "model": "VARCHAR", "version": "VARCHAR"}
+_JSON = "VARCHAR USING COMPRESSION zstd"
+"""Attributes differ from row to row: this takes half the room of what DuckDB takes for text by itself."""
+
+SPANS = {
+    "trace_id": "VARCHAR",
+    "span_id": "VARCHAR",
+    "parent_id": "VARCHAR",
+    "name": "VARCHAR",
+    "kind": "VARCHAR",
+    "start_ns": "BIGINT",
+    "end_ns": "BIGINT",
+    "duration_ns": "BIGINT",
+    "status": "VARCHAR",
+    "status_message": "VARCHAR",
+    "trace_state": "VARCHAR",
+    "flags": "BIGINT",
+    "attributes": _JSON,
+    "events": _JSON,
+    "links": _JSON,
+    "dropped_attributes": "BIGINT",
+    "dropped_events": "BIGINT",
+    "dropped_links": "BIGINT",
+    "stage": "VARCHAR",
+    **_LIFTED,
+    **_ORIGIN,
+}
+LOGS = {
+    "event_name": "VARCHAR",
+    "timestamp_ns": "BIGINT",
+    "time_ns": "BIGINT",
+    "observed_ns": "BIGINT",
+    "severity": "INTEGER",
+    "severity_text": "VARCHAR",
+    "body": _JSON,
+    "trace_id": "VARCHAR",
+    "span_id": "VARCHAR",
+    "flags": "BIGINT",
+    "attributes": _JSON,
+    "dropped_attributes": "BIGINT",
+    **_LIFTED,
+    **_ORIGIN,
+}
+"""``timestamp_ns`` is the time as it was sent; ``time_ns`` the same, or ``observed_ns`` where none was sent."""
+SERIES = {
+    "series_id": "BIGINT",
+    "key": "VARCHAR",
+    "name": "VARCHAR",
+    "unit": "VARCHAR",
+    "kind": "VARCHAR",
+    "temporality": "VARCHAR",
+    "monotonic": "BOOLEAN",
+    "description": "VARCHAR",
+    "attributes": "VARCHAR",
+    **_LIFTED,
+    **_ORIGIN,
+}
+POINTS = {
+    "series_id": "BIGINT",
+    "start_ns": "BIGINT",
+    "time_ns": "BIGINT",
+    "value": "DOUBLE",
+    "whole": "BIGINT",
+    "count": "BIGINT",
+    "sum": "DOUBLE",
+    "min": "DOUBLE",
+    "max": "DOUBLE",
+    "bounds": "VARCHAR",
+    "bucket_counts": "VARCHAR",
+    "exponential": "VARCHAR",
+    "quantiles": "VARCHAR",
+    "exemplars": "VARCHAR",
+    "description": "VARCHAR",
+    "flags": "BIGINT",
+}
+"""``whole`` is ``value`` where an integer was sent: a double holds 53 bits of it alone."""
 ROWS: dict[Signal, str] = {"traces": "spans", "metrics": "points", "logs": "logs"}
 """The table that holds each signal's rows."""
+LEDGER = {
+    "about": {"version": "INTEGER", "settled": "BIGINT"},
+    "commits": {"signal": "VARCHAR", "requests": "BIGINT", "received": "BIGINT", "refused": "BIGINT"},
+    "totals": {
+        "signal": "VARCHAR",
+        "requests": "BIGINT",
+        "received": "BIGINT",
+        "refused": "BIGINT",
+        "pruned": "BIGINT",
+    },
+    "names": {"signal": "VARCHAR", "name": "VARCHAR", "received": "BIGINT"},
+    "latest": {"series_id": "BIGINT", "point": "VARCHAR"},
+}
+"""Counts and latest points; ``otelml.viewer.ledger`` tells."""
+COLUMNS = {"spans": SPANS, "points": POINTS, "logs": LOGS, "series": SERIES, **LEDGER}
 
-INSERT_SPAN = f"INSERT INTO spans VALUES (NULL{',?' * 20})"  # noqa: S608 - only placeholders
-INSERT_LOG = f"INSERT INTO logs VALUES (NULL{',?' * 13})"  # noqa: S608 - only placeholders
-INSERT_POINT = f"INSERT INTO points VALUES (NULL{',?' * 15})"  # noqa: S608 - only placeholders
-REPLACE_LATEST = f"INSERT OR REPLACE INTO latest VALUES (?{',?' * 14})"  # noqa: S608 - only placeholders
-INSERT_SERIES = f"INSERT INTO series VALUES (?{',?' * 9})"  # noqa: S608 - only placeholders
 
-_ORIGIN = "c.name, c.version, c.schema_url, r.attributes"
-_FROM_ORIGIN = "JOIN scopes c ON c.id = {0}.scope_id JOIN resources r ON r.id = {0}.resource_id"
-SELECT_SPANS = (
-    "SELECT n.name, s.trace_id, s.span_id, s.parent_id, s.kind, s.start_ns, s.end_ns, s.status, s.status_message,"  # noqa: S608 - constants only
-    " s.trace_state, s.flags, s.attributes, s.events, s.links, s.dropped_attributes, s.dropped_events, s.dropped_links,"
-    f" {_ORIGIN} FROM spans s JOIN names n ON n.id = s.name_id {_FROM_ORIGIN.format('s')}"
+def columns(table: str, alias: str = "") -> str:
+    """Return the columns of a table for a SELECT."""
+    return ", ".join(f'{alias}"{column}"' for column in COLUMNS[table])
+
+
+def _table(name: str, rows: Collection[str]) -> str:
+    kinds = {"id": "BIGINT", **COLUMNS[name]} if name in rows else COLUMNS[name]
+    listed = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
+    return f"CREATE TABLE {name} ({listed})"
+
+
+TABLES = [_table(name, ROWS.values()) for name in COLUMNS]
+SELECT_POINTS = (
+    f"SELECT {columns('points', 'p.')}, {columns('series', 's.')}"  # noqa: S608 - constants only
+    " FROM points p JOIN series s USING (series_id)"
 )
-SELECT_LOGS = (
-    "SELECT n.name, l.time_ns, l.observed_ns, l.severity, l.severity_text, l.body, l.trace_id, l.span_id, l.flags,"  # noqa: S608 - constants only
-    f" l.attributes, l.dropped_attributes, {_ORIGIN} FROM logs l JOIN names n ON n.id = l.name_id"
-    f" {_FROM_ORIGIN.format('l')}"
-)
 
 
-def select_points(table: str) -> str:
-    """Return the query for typed points from ``points`` or ``latest``."""
-    return (
-        f"SELECT e.name, e.unit, e.kind, e.temporality, e.monotonic, e.attributes, {_POINT_COLUMNS},"  # noqa: S608 - constants only
-        f" {_ORIGIN} FROM {table} p JOIN series e ON e.id = p.series_id {_FROM_ORIGIN.format('e')}"
-    )
+def span(row: Sequence[Any], resource: Callable[[str], Attributes]) -> Span:
+    """Return the typed form of one row of ``spans``, without its id."""
+    sent = dict(zip(SPANS, row, strict=True))
+    for name in ("duration_ns", "stage", *_LIFTED):
+        del sent[name]
+    sent["attributes"] = loads(sent["attributes"])
+    sent["events"] = tuple(SpanEvent(*event) for event in loads(sent["events"]))
+    sent["links"] = tuple(Link(*link) for link in loads(sent["links"]))
+    sent["resource"] = resource(sent["resource"])
+    return Span(**sent)
 
 
-def span(row: Sequence[Any], resource: Attributes) -> Span:
-    """Return the typed form of one row of ``SELECT_SPANS``."""
-    return Span(
-        name=row[0],
-        trace_id=row[1],
-        span_id=row[2],
-        parent_id=row[3],
-        kind=KINDS[row[4]],
-        start_ns=row[5],
-        end_ns=row[6],
-        status=STATUSES[row[7]],
-        status_message=row[8],
-        trace_state=row[9],
-        flags=row[10],
-        attributes=loads(row[11]),
-        events=tuple(SpanEvent(*event) for event in loads(row[12] or "[]")),
-        links=tuple(Link(*link) for link in loads(row[13] or "[]")),
-        dropped_attributes=row[14],
-        dropped_events=row[15],
-        dropped_links=row[16],
-        scope=row[17],
-        scope_version=row[18],
-        scope_schema_url=row[19],
-        resource=resource,
-    )
+def log(row: Sequence[Any], resource: Callable[[str], Attributes]) -> LogRecord:
+    """Return the typed form of one row of ``logs``, without its id."""
+    sent = dict(zip(LOGS, row, strict=True))
+    for name in _LIFTED:
+        del sent[name]
+    sent["time_ns"] = sent.pop("timestamp_ns")
+    sent["body"], sent["attributes"] = loads(sent["body"]), loads(sent["attributes"])
+    sent["resource"] = resource(sent["resource"])
+    return LogRecord(**sent)
 
 
-def log(row: Sequence[Any], resource: Attributes) -> LogRecord:
-    """Return the typed form of one row of ``SELECT_LOGS``."""
-    return LogRecord(
-        event_name=row[0],
-        time_ns=row[1],
-        observed_ns=row[2],
-        severity=row[3],
-        severity_text=row[4],
-        body=loads(row[5]),
-        trace_id=row[6],
-        span_id=row[7],
-        flags=row[8],
-        attributes=loads(row[9]),
-        dropped_attributes=row[10],
-        scope=row[11],
-        scope_version=row[12],
-        scope_schema_url=row[13],
-        resource=resource,
-    )
-
-
-def series_row(series_id: int, key: str, point: MetricPoint, scope_id: int, resource_id: int) -> tuple[Any, ...]:
-    """Return the row of the series that ``point`` belongs to."""
-    what = (point.name, point.unit, point.kind, point.temporality, point.monotonic)
-    return (series_id, key, *what, dumps(point.attributes), scope_id, resource_id)
+def series_row(series_id: int, key: str, point: MetricPoint, resource: str, model: tuple[str, str]) -> tuple[Any, ...]:
+    """Return the row of the series that ``point`` belongs to; ``resource`` is JSON, ``model`` its name and version."""
+    what = (point.name, point.unit, point.kind, point.temporality, point.monotonic, point.description)
+    service = str(point.resource.get("service.name", ""))
+    scope = (point.scope, point.scope_version, point.scope_schema_url)
+    return (series_id, key, *what, dumps(point.attributes), service, *model, resource, *scope)
 
 
 def point_row(series_id: int, point: MetricPoint) -> tuple[Any, ...]:
-    """Return one point as a row of ``points`` (less its id) or ``latest``."""
+    """Return one point as a row of ``points``, without its id."""
     return (
         series_id,
-        point.description,
         point.start_ns,
         point.time_ns,
-        *(None if number is None else real(number) for number in (point.value, point.count)),
-        *(None if number is None else real(number) for number in (point.sum, point.min, point.max)),
+        point.value,
+        point.value if isinstance(point.value, int) and -(2**63) <= point.value < 2**63 else None,
+        point.count,
+        point.sum,
+        point.min,
+        point.max,
         dumps(point.bounds),
         dumps(point.bucket_counts),
         dumps(_exponential(point.exponential)) if point.exponential else "",
         dumps(point.quantiles),
         dumps([[e.time_ns, e.value, e.trace_id, e.span_id, e.attributes] for e in point.exemplars]),
+        point.description,
         point.flags,
     )
 
 
-def point(row: Sequence[Any], resource: Attributes) -> MetricPoint:
-    """Return the typed form of one row of ``select_points``."""
+def point(row: Sequence[Any], resource: Callable[[str], Attributes]) -> MetricPoint:
+    """Return the typed form of one row of ``SELECT_POINTS``."""
+    sent = dict(zip((*POINTS, *(f"series {name}" for name in SERIES)), row, strict=True))
+    series = {name: sent[f"series {name}"] for name in SERIES}
     return MetricPoint(
-        name=row[0],
-        unit=row[1],
-        kind=row[2],
-        temporality=row[3],
-        monotonic=bool(row[4]),
-        attributes=loads(row[5]),
-        description=row[7],
-        start_ns=row[8],
-        time_ns=row[9],
-        value=unreal(row[10]),
-        count=row[11],
-        sum=unreal(row[12]),
-        min=unreal(row[13]),
-        max=unreal(row[14]),
-        bounds=tuple(loads(row[15])),
-        bucket_counts=tuple(loads(row[16])),
-        exponential=_exponential_from(loads(row[17])) if row[17] else None,
-        quantiles=tuple((quantile, value) for quantile, value in loads(row[18])),
-        exemplars=tuple(Exemplar(*exemplar) for exemplar in loads(row[19])),
-        flags=row[20],
-        scope=row[21],
-        scope_version=row[22],
-        scope_schema_url=row[23],
-        resource=resource,
+        name=series["name"],
+        description=sent["description"],
+        unit=series["unit"],
+        kind=series["kind"],
+        temporality=series["temporality"],
+        monotonic=series["monotonic"],
+        start_ns=sent["start_ns"],
+        time_ns=sent["time_ns"],
+        attributes=loads(series["attributes"]),
+        value=sent["value"] if sent["whole"] is None else sent["whole"],
+        count=sent["count"],
+        sum=sent["sum"],
+        min=sent["min"],
+        max=sent["max"],
+        bounds=tuple(loads(sent["bounds"])),
+        bucket_counts=tuple(loads(sent["bucket_counts"])),
+        exponential=exponential_from(loads(sent["exponential"])) if sent["exponential"] else None,
+        quantiles=tuple((quantile, value) for quantile, value in loads(sent["quantiles"])),
+        exemplars=tuple(Exemplar(*exemplar) for exemplar in loads(sent["exemplars"])),
+        flags=sent["flags"],
+        scope=series["scope"],
+        scope_version=series["scope_version"],
+        scope_schema_url=series["scope_schema_url"],
+        resource=resource(series["resource"]),
     )
-
-
-def scope_of(point: MetricPoint) -> Scope:
-    """Return the scope of a point."""
-    return Scope(point.scope, point.scope_version, point.scope_schema_url)
 
 
 def _exponential(sent: Exponential) -> list[Any]:
@@ -202,6 +232,7 @@ def _exponential(sent: Exponential) -> list[Any]:
     return [sent.scale, sent.zero_count, sent.zero_threshold, *sides]
 
 
-def _exponential_from(row: list[Any]) -> Exponential:
+def exponential_from(row: list[Any]) -> Exponential:
+    """Return the typed form of an exponential histogram's column."""
     scale, zero_count, threshold, positive_offset, positive, negative_offset, negative = row
     return Exponential(scale, zero_count, threshold, positive_offset, tuple(positive), negative_offset, tuple(negative))

@@ -27,8 +27,10 @@ def test_all_flights_are_there(store):
 
 def test_flights_come_in_time_order_without_what_they_lack(store):
     """Requests are in the order of departure, and a missing tail number is absent, not null."""
-    flights = list(data.flights_from(store, "2013-04-01", 5000))
+    departures = list(data.flights_from(store, "2013-04-01", 5000))
+    flights = [departure.body for departure in departures]
     assert len(flights) == 5000
+    assert all(a.departs <= b.departs for a, b in pairwise(departures))
     assert all(a["time_hour"] <= b["time_hour"] for a, b in pairwise(flights))
     assert {len(flight) for flight in flights} == {len(data.FLIGHT), len(data.FLIGHT) - 1}
 
@@ -46,9 +48,19 @@ def test_the_share_of_late_flights_is_the_real_one(store):
     assert round(sum(labels) / len(labels), 3) == 0.228
 
 
+def test_a_landing_is_the_real_one(store):
+    """UA 1545 of 2013-01-01 left EWR at 5:15 (UTC-5) with 2 minutes' delay and flew 227; cancelled ones never land."""
+    first = next(data.flights_from(store, "2013-01-01", 1))
+    assert (first.body["carrier"], first.body["flight"], first.late) == ("UA", 1545, False)
+    assert first.departs == 1357035300
+    assert first.lands == first.departs + (2 + 227) * 60
+    flights = list(data.flights_from(store, "2013-01-01"))
+    assert sum(flight.lands is None for flight in flights) == sum(flight.late is None for flight in flights) == 9430
+
+
 def test_unknown_weather_and_plane_are_missing_values(store):
     """A flight without records still has every feature: NaN for numbers, ``unknown`` for categories."""
-    flight = next(data.flights_from(store, "2013-04-01", 1))
+    flight = next(data.flights_from(store, "2013-04-01", 1)).body
     row = features(flight, None, None)
     assert tuple(row) == FEATURES
     assert math.isnan(row["temp"])
@@ -62,6 +74,6 @@ def test_the_model_is_calibrated_on_missing_values_too(store):
     quality = training.judge(model, inputs, labels)
     assert 0.6 < quality.auc < 1
     assert quality.brier < quality.base_rate * (1 - quality.base_rate)
-    bare = [features(flight, None, None) for flight in islice(data.flights_from(store, "2013-04-01"), 50)]
+    bare = [features(flight.body, None, None) for flight in islice(data.flights_from(store, "2013-04-01"), 50)]
     probabilities = model.predict_proba(training.frame(bare))[:, 1]
     assert ((probabilities >= 0) & (probabilities <= 1)).all()

@@ -17,9 +17,10 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 
 from otelml import _sdk_metrics
 from otelml._drops import Drops
-from otelml.export import BatchQueue, Outage
+from otelml.export import BatchQueue
 from otelml.integrations.fastapi import OtelmlFastAPIInstrumentor
 from otelml.otlp import mixed
+from otelml.outage import Outage
 from otelml.processors import SpanQueueProcessor
 
 os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")

@@ -28,7 +28,6 @@ from starlette.routing import Host, Route
 
 from otelml import _guard, context
 from otelml.integrations import _http_metrics, asgi
-from otelml.integrations._http_series import Pending
 from otelml.integrations._propagation import fields_of
 from otelml.integrations.fastapi import OtelmlFastAPIInstrumentor
 
@@ -237,6 +236,18 @@ def test_the_telemetry_is_that_of_upstream(otlp, request_, way):
 
 
 @pytest.mark.parametrize("way", [ENCODED, DIRECT, TRACER])
+def test_a_version_of_http_that_nobody_knows(otlp, way):
+    """It is left out: a server that made one up for each request would make a series of each."""
+    one, app = Way(otlp, way), make_app()
+    with one.observing(app):
+        for version in ("1.1", "9", "x\udd57", "made up"):
+            ask(app, {"path": "/items/1", "http_version": version})
+    found = seen(one)
+    assert "made up" not in str(found)
+    assert str(found["spans"]).count("network.protocol.version") == 1
+
+
+@pytest.mark.parametrize("way", [ENCODED, DIRECT, TRACER])
 def test_requests_one_after_another_are_counted_as_by_upstream(otlp, way):
     """A hundred requests of several kinds, the second time over remembered routes, give upstream's sums and spans."""
     kinds = ["route", "included", "included-again", "mounted", "not-found", "not-allowed", "unhandled", "body", "host"]
@@ -276,15 +287,16 @@ def test_what_is_sampled_out_is_measured(otlp, way):
 
 
 def test_spans_are_encoded_where_the_queue_is_ours(otlp):
-    """A plain request puts no span of the SDK into our queue; one that the application has touched does."""
+    """A plain request puts bytes into our queue, no span of the SDK; one that the application has touched does."""
     one, app = Way(otlp, ENCODED), make_app()
-    kinds, put = [], one.queue.put
+    kinds, put, put_bytes = [], one.queue.put, one.queue.put_bytes
     one.queue.put = lambda item: kinds.append(type(item)) or put(item)
+    one.queue.put_bytes = lambda message, home: kinds.append(bytes) or put_bytes(message, home)
     with one.observing(app):
         for kind in ("route", "server-error", "remote-parent", "touched"):
             ask(app, REQUESTS[kind])
     # A trace state and what the application adds are the SDK's to write.
-    assert [kind is Pending for kind in kinds] == [True, True, False, False]
+    assert [kind is bytes for kind in kinds] == [True, True, False, False]
 
 
 def test_many_requests_are_folded_before_a_collection(otlp):
@@ -384,7 +396,7 @@ def test_nothing_of_a_request_is_retained(otlp):
 def test_a_fault_of_ours_does_not_reach_the_application(otlp, monkeypatch):
     """When our own code fails at any point the answer is the same, and the fault is counted."""
     monkeypatch.setattr(_guard, "strict", False)
-    for name in ("attach", "_with_headers", "export"):
+    for name in ("attach", "with_headers", "export"):
         one, app = Way(otlp, DIRECT), make_app()
         with monkeypatch.context() as patch, one.observing(app):
             patch.setattr(asgi.Request, name, lambda *_: 1 / 0)

@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 
 import fastapi
 import pytest
 import requests
-import uvicorn
 from fastapi import BackgroundTasks, FastAPI
+from local_servers import by_uvicorn
 from opentelemetry import trace
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.sdk._logs import LoggerProvider
@@ -133,26 +133,9 @@ def fails_later(value):
     float(value)
 
 
-@contextmanager
-def served(app, **options):
-    """Serve ``app`` with a real uvicorn on a free port; give its address."""
-    config = uvicorn.Config(app, port=0, log_config=None, access_log=False, **options)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
 def test_one_span_and_one_duration_per_request(telemetry, instrumentor):
     """A request gives one server span named by its route, one duration in seconds, and no send or receive spans."""
-    with served(make_app()) as url:
+    with by_uvicorn(make_app()) as url:
         assert get(f"{url}/flights/b6", headers={"X-Request-ID": "r-1"}).json() == {
             "request_id": "r-1",
             "trace": True,
@@ -171,7 +154,7 @@ def test_one_span_and_one_duration_per_request(telemetry, instrumentor):
 
 def test_the_request_id_comes_back(instrumentor):
     """A good id is echoed, with errors too; a bad one is replaced, a missing one made, the application's own kept."""
-    with served(make_app()) as url:
+    with by_uvicorn(make_app()) as url:
         for path in ("/flights/b6", "/async", "/nowhere", "/boom/x"):
             answer = get(url + path, headers={"X-Request-ID": "r-1"})
             assert answer.headers["X-Request-ID"] == "r-1", path
@@ -185,7 +168,7 @@ def test_the_request_id_comes_back(instrumentor):
 
 def test_health_paths_give_no_telemetry(telemetry, instrumentor):
     """Health checks are answered, with an id, and counted nowhere."""
-    with served(make_app()) as url:
+    with by_uvicorn(make_app()) as url:
         answer = get(f"{url}/healthz", headers={"X-Request-ID": "r-1"})
         assert (answer.status_code, answer.headers["X-Request-ID"]) == (200, "r-1")
     assert telemetry.finished() == ()
@@ -198,7 +181,7 @@ def test_a_secret_reaches_nothing(telemetry, instrumentor):
     logging.getLogger().addHandler(bridge)
     logging.getLogger("uvicorn.error").setLevel(logging.INFO)
     try:
-        with served(make_app()) as url:
+        with by_uvicorn(make_app()) as url:
             headers = {
                 "User-Agent": CANARY,
                 "Authorization": CANARY,
@@ -227,7 +210,7 @@ def test_a_secret_reaches_nothing(telemetry, instrumentor):
 def test_an_application_that_already_served_is_instrumented(telemetry):
     """auto_instrument() after the first request still works, and switching off puts the application back."""
     app = make_app()
-    with served(app) as url:
+    with by_uvicorn(app) as url:
         assert "X-Request-ID" not in get(f"{url}/async").headers
         before, names = dict(app.__dict__), set(app.__dict__)
         stack = type(app.middleware_stack)
@@ -249,7 +232,7 @@ def test_uninstrument_restores_every_name(telemetry):
     for _ in range(2):
         one.instrument(tracer_provider=telemetry.tracers)
         assert FastAPI.__call__ is not before[1]
-        with served(make_app()) as url:
+        with by_uvicorn(make_app()) as url:
             get(f"{url}/async")
         one.uninstrument()
         assert (
@@ -270,7 +253,7 @@ def test_upstream_beside_us_gives_no_double_spans(telemetry, first):
     for one in (ours, upstream) if first == "otelml" else (upstream, ours):
         one.instrument(**providers)
     try:
-        with served(make_app(fastapi.FastAPI)) as url:
+        with by_uvicorn(make_app(fastapi.FastAPI)) as url:
             answer = get(f"{url}/flights/{CANARY}?q={CANARY}", headers={"X-Request-ID": "r-1"})
             assert answer.headers["X-Request-ID"] == "r-1"
         assert [span.name for span in telemetry.finished()] == ["GET /flights/{flight}"]
@@ -285,7 +268,7 @@ def test_a_mounted_application_gives_one_span(telemetry, instrumentor):
     """An application mounted in another one serves under the outer one's span and id."""
     outer = FastAPI()
     outer.mount("/inner", make_app())
-    with served(outer) as url:
+    with by_uvicorn(outer) as url:
         answer = get(f"{url}/inner/async", headers={"X-Request-ID": "r-1"})
         assert (answer.json(), answer.headers["X-Request-ID"]) == ({"request_id": "r-1"}, "r-1")
     assert [span.kind for span in telemetry.finished()] == [trace.SpanKind.SERVER]
@@ -300,7 +283,7 @@ def test_a_remote_parent_and_a_child_nest(telemetry, instrumentor):
         with telemetry.tracers.get_tracer("app").start_as_current_span("predict"):
             pass
 
-    with served(app) as url:
+    with by_uvicorn(app) as url:
         get(url, headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
     child, server = telemetry.finished()
     assert (child.name, child.parent.span_id) == ("predict", server.context.span_id)
@@ -324,7 +307,7 @@ def test_the_end_of_an_application_is_told_before_the_server_ends(telemetry):
         tracer_provider=telemetry.tracers, on_shutdown=lambda: order.append(len(telemetry.spans.get_finished_spans()))
     )
     try:
-        with served(app) as url:
+        with by_uvicorn(app) as url:
             get(url)
     finally:
         one.uninstrument()
@@ -339,7 +322,7 @@ def test_plain_paths_are_excluded_whole(telemetry, path, spans):
     one = OtelmlFastAPIInstrumentor()
     one.instrument(tracer_provider=telemetry.tracers, excluded_urls=("/health", "/nothing"))
     try:
-        with served(app) as url:
+        with by_uvicorn(app) as url:
             assert get(url + path).status_code == 200
     finally:
         one.uninstrument()
@@ -381,7 +364,7 @@ def test_concurrent_requests_keep_their_own_ids(instrumentor):
         await asyncio.sleep(0.02)
         return context.request_id()
 
-    with served(app) as url:
+    with by_uvicorn(app) as url:
         wrong = []
 
         def ask(number):
@@ -404,9 +387,9 @@ def test_nothing_is_imported_and_a_later_import_is_seen():
         "I().instrument()\n"
         "assert not [m for m in sys.modules if m.split('.')[0] in ('fastapi', 'starlette')]\n"
         "from fastapi import FastAPI\n"
-        "assert FastAPI.__call__.__module__ == 'otelml.integrations.fastapi'\n"
+        "assert FastAPI.__call__.__code__.co_filename.endswith('_applications.py')\n"
         "I().uninstrument()\n"
-        "assert FastAPI.__call__.__module__ == 'fastapi.applications'\n"
+        "assert FastAPI.__call__.__code__.co_filename.endswith('fastapi/applications.py')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -20,6 +20,7 @@ from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.metaestimators import available_if
 from sklearn_telemetry import Early, telemetry
 
@@ -135,6 +136,47 @@ def test_signatures_names_and_documentation_stay():
         assert inspect.isfunction(LogisticRegression.predict)
     finally:
         SklearnInstrumentor().uninstrument()
+
+
+def test_arguments_are_taken_and_refused_as_without(seen):
+    """Positional and by name, with a default, too many, too few, unknown: answer or refusal, word for word."""
+
+    class Strict(RegressorMixin, BaseEstimator):
+        def predict(self, X, /):  # noqa: N803 - scikit-learn's name
+            return np.zeros(len(X))
+
+        def score_samples(self, X, *, by=1.0):  # noqa: N803 - scikit-learn's name
+            return np.full(len(X), by)
+
+    tree, linear, strict = DecisionTreeClassifier().fit(X, Y), LogisticRegression().fit(X, Y), Strict()
+    inputs = X[:1].astype(np.float32)
+
+    def answers():
+        found = []
+        for method in (tree.predict_proba, linear.predict_proba, strict.predict, strict.score_samples):
+            for args, kwargs in (
+                ((inputs,), {}),
+                ((), {"X": inputs}),
+                ((inputs, False), {}),
+                ((inputs,), {"check_input": False}),
+                ((inputs,), {"by": 2.0}),
+                ((), {}),
+                ((inputs, True, 1), {}),
+            ):
+                try:
+                    found.append(method(*args, **kwargs).tolist())
+                except TypeError as error:
+                    found.append(str(error))
+        return found
+
+    measured = answers()
+    answered = sum(isinstance(answer, list) for answer in measured)
+    assert seen.counted("ml.requests", "error.type")[None] == answered
+    SklearnInstrumentor().uninstrument()
+    alone = answers()
+    SklearnInstrumentor().instrument()
+    assert measured == alone
+    assert len(set(map(str, alone))) > 10
 
 
 def test_metadata_routing_works(seen):

@@ -21,6 +21,8 @@ from sklearn_telemetry import telemetry
 from otelml.integrations import _sklearn_calls as calls
 from otelml.integrations.sklearn import SklearnInstrumentor
 
+pytestmark = pytest.mark.timeout(600)  # scikit-learn's checks fit some models a hundred times
+
 X, Y = make_classification(n_samples=30, n_features=4, n_informative=3, n_redundant=0, random_state=0)
 X_ABOVE_ZERO = np.abs(X)
 NESTED = {

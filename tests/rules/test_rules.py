@@ -77,6 +77,8 @@ def unknown(expression):
             bounds = {f"{bound:g}" for bound in SERIES[name][2].buckets or ()} | {"+Inf"}
             wrong |= {f'{name}{{le="{matchers["le"]}"}}'} if matchers["le"] not in bounds else set()
     carried = set().union(*(KNOWN.get(name, set()) for name, _ in found))
+    if "label_replace(" in expression:
+        carried |= set(re.findall(r'"(\w+)", "\$\d"', expression))  # what it makes
     return wrong | {f"by ({label})" for label in grouped(expression) - carried}
 
 

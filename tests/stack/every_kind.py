@@ -1,4 +1,4 @@
-"""A load with what the demo's flights never do: values, business value, failures, streams, doubtful and odd results.
+"""A load with what flights never do: values, business value, failures, streams, a fall-back, odd results and truths.
 
 usage: python tests/stack/every_kind.py SECONDS     (OTEL_EXPORTER_OTLP_ENDPOINT says where telemetry goes)
 """
@@ -9,20 +9,47 @@ import contextlib
 import itertools
 import random
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import onnxruntime
+
 import otelml
+from otelml import drift
+
+sys.path.append(str(Path(__file__).parents[1]))
+from onnx_models import IDENTITY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PRICE, WORDS = "price", "words"
+KEPT = {"outcomes_age": 5, "outcomes_wait": 1, "outcomes_interval": 1}
+"""Seconds: so that predictions and truths end alone within a short load."""
+TOLD = 0.8
+"""Share of prices whose truth comes."""
+TIDIED = 50
+"""Turns between two flushes, which forget what is too old."""
 
 
 def main(seconds: float) -> None:
     """Send about 40 predictions a second."""
-    otelml.auto_instrument("every-kind")
+    with tempfile.TemporaryDirectory() as place:
+        database = {"outcomes_database": str(Path(place) / "outcomes.db"), "outcomes_spool": str(Path(place) / "spool")}
+        running = otelml.auto_instrument("every-kind", config={**database, **KEPT})
+        reference = drift.Reference.fit({"size": [1.0, 2.0] * 200, "rooms": [1.0, 2.0, 3.0, 4.0] * 100})
+        for model in (PRICE, WORDS):
+            otelml.watch_drift(model, reference)
+        kept = onnxruntime.InferenceSession(IDENTITY, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+        otelml.watch(kept, WORDS, "1")  # falls back to the CPU: the installed ONNX Runtime has no CUDA
+        send(running, seconds)
+        running.shutdown()
+
+
+def send(running: otelml.Runtime, seconds: float) -> None:
+    """Send until the time is over."""
     numbers, end = random.Random(1), time.monotonic() + seconds  # noqa: S311 - a load, no secret
     for turn in itertools.count():
         if time.monotonic() > end:
@@ -35,6 +62,8 @@ def main(seconds: float) -> None:
                 failing()
         if turn % 10 == 0:
             odd(turn)
+        if turn % TIDIED == TIDIED - 1:
+            running.force_flush(5)
         time.sleep(0.05)
 
 
@@ -44,6 +73,8 @@ def priced(numbers: random.Random) -> None:
         with p.stage("inference"):
             value = numbers.lognormvariate(3, 1)
         p.result(values=value, inputs=[[1.0, None]], business_value=value / 10, business_value_unit="EUR")
+    if numbers.random() < TOLD:
+        otelml.record_outcome(p.id, value + numbers.gauss(0, 1))
 
 
 @otelml.track_prediction(model=WORDS, version="1")
@@ -60,9 +91,12 @@ def failing() -> None:
 
 
 def odd(turn: int) -> None:
-    """Give a class too many, and a confidence that is none: both are counted."""
+    """Give a class too many, a confidence that is none, a row of another kind, and truths that fit nothing."""
     with otelml.prediction(WORDS, version="1") as p:
-        p.result(classes=f"class {turn}", confidence=1.7)
+        p.result(classes=f"class {turn}", confidence=1.7, inputs={"size": "large", "garden": 1.0})
+    otelml.record_outcome(p.id, "class 1")
+    otelml.record_outcome(p.id, "class 1")
+    otelml.record_outcome(f"nobody {turn}", "class 1")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ OWN: dict[str, set[str]] = {
     # The collector: https://opentelemetry.io/docs/collector/internal-telemetry/ (scraped: no `_total`)
     **{f"otelcol_receiver_accepted_{signal}": _RECEIVED for signal in _SIGNALS},
     **{f"otelcol_receiver_refused_{signal}": _RECEIVED for signal in _SIGNALS},
+    **{f"otelcol_receiver_failed_{signal}": _RECEIVED for signal in _SIGNALS},
     **{f"otelcol_exporter_sent_{signal}": _SENT for signal in _SIGNALS},
     **{f"otelcol_exporter_enqueue_failed_{signal}": _SENT for signal in _SIGNALS},
     **{f"otelcol_exporter_send_failed_{signal}": _SENT | {"error_type", "error_permanent"} for signal in _SIGNALS},
@@ -72,22 +74,27 @@ def counters() -> set[str]:
 
 
 def recorded() -> dict[str, set[str]]:
-    """Return what the recording rules record; labels are those that the rules add."""
+    """Return what the recording rules record; labels are those that the rules group by and add."""
     series: dict[str, set[str]] = {}
     for path in sorted(RULES.glob("*.yaml")):
         for group in yaml.safe_load(path.read_text(encoding="utf-8"))["groups"]:
             for rule in group["rules"]:
                 if "record" in rule:
-                    series.setdefault(rule["record"], set()).update(_labels(rule))
+                    series.setdefault(rule["record"], set()).update(_labels(rule, series))
     return series
 
 
-def _labels(rule: dict[str, Any]) -> set[str]:
-    return set(rule.get("labels", {}))
+def _labels(rule: dict[str, Any], series: dict[str, set[str]]) -> set[str]:
+    """Return the labels of a rule that groups, or else all of what it computes with."""
+    groups = [set(each.replace(" ", "").split(",")) for each in re.findall(r"\w by \(([^)]*)\)", rule["expr"])]
+    used = [series[name] for name in set(re.findall(r"\w+:\w+:\w+", rule["expr"])) & series.keys()]
+    leads = re.match(r"\s*\w+ by \(", rule["expr"])
+    labels = groups[0] if leads else set().union(*groups, *used) - {"le"}
+    return set(rule.get("labels", {})) | labels
 
 
 def log_labels() -> set[str]:
     """Return the labels and the structured metadata that log records have in Loki."""
     own = {"service_name", "service_namespace", "deployment_environment_name"}
-    added = {"trace_id", "span_id", "severity_text", "severity_number", "detected_level", "event_name", "__error__"}
+    added = {"trace_id", "span_id", "severity_text", "severity_number", "detected_level", "__error__"}
     return own | added | {label_name(each) for event in semconv.EVENTS for each in event.attributes}

@@ -21,6 +21,7 @@ QUIET: dict[tuple[str, ...], str] = {
     ("platform", "Failed to send"): "a backend that is down",
     ("platform", "Not stored", "B"): "log lines that Loki discards",
     ("service", "Firing alerts"): "an alert that fires",
+    ("model-quality", "Alerts of drift and quality"): "an alert that fires",
 }
 """What (dashboard, panel or one of its queries) has nothing to show after the demo and every_kind.py: what it needs."""
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")

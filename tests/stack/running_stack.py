@@ -68,9 +68,17 @@ class Stack:
         assert len(rows) <= 1, rows
         return float(rows[0]["value"][1]) if rows else 0.0
 
+    def samples(self, metric, service, window="1h"):
+        """Return the values of a metric's one series in Prometheus, the oldest first."""
+        query = {"query": f'{metric}{{service_name="{service}"}}[{window}]'}
+        said = web.json_of(self.url("prometheus", "/api/v1/query"), query)
+        rows = said["data"]["result"] if said else []
+        assert len(rows) <= 1, rows
+        return [float(value) for row in rows for _, value in row["values"]]
+
     def points(self, service, metric="sent_points_total", window="1h"):
-        """Return how many points of a counter Prometheus holds."""
-        return int(self.number(f'sum(count_over_time({metric}{{service_name="{service}"}}[{window}]))'))
+        """Return how many points of a counter Prometheus holds: each is a 1; the zero it makes of a start adds none."""
+        return int(self.number(f'sum(sum_over_time({metric}{{service_name="{service}"}}[{window}]))'))
 
     def lines(self, service, window="1h"):
         """Return how many log records Loki holds."""
@@ -100,11 +108,14 @@ class Stack:
 
 
 def free_offset():
-    """Return an offset at which all ports of the stack are free."""
+    """Return an offset at which all ports are free, below those that the system gives to connections.
+
+    A process that is killed and started again must find its port as it left it.
+    """
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            offset = probe.getsockname()[1] % 30_000 + 10_000
+            offset = probe.getsockname()[1] % 6_000 + 10_000
         try:
             ports.check_free(ports.choose(offset, []))
         except StackError:

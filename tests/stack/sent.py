@@ -81,7 +81,7 @@ class Sender:
         return request
 
     def metric(self, size, age=0.0, name="sent.points", temporality=CUMULATIVE):
-        """Return so many points of ten series of a counter, 2 ms apart."""
+        """Return so many points of ten series of a counter, 2 ms apart, each a 1: their sum is their count."""
         request = ExportMetricsServiceRequest()
         part = request.resource_metrics.add()
         self._resource(part.resource)
@@ -90,8 +90,18 @@ class Sender:
         for number in range(size):
             begun = self._time(age)
             self.clock += 2_000_000 * (number % 10 == 0)  # milliseconds tell points apart
-            point = made.sum.data_points.add(time_unix_nano=begun, start_time_unix_nano=begun - SECOND, as_int=number)
+            point = made.sum.data_points.add(time_unix_nano=begun, start_time_unix_nano=begun - SECOND, as_int=1)
             put(point.attributes, "series", str(number % 10))
+        return request
+
+    def one(self, name, value, start=0, *, gauge=False):
+        """Return one point of a counter or a gauge of that value, begun at ``start`` (0: unknown)."""
+        request = self.metric(1, name=name)
+        made = request.resource_metrics[0].scope_metrics[0].metrics[0]
+        point = made.sum.data_points[0]
+        point.start_time_unix_nano, point.as_double = start, value
+        if gauge:
+            made.gauge.data_points.append(point)  # a copy; a metric has one kind of data
         return request
 
     def log(self, size, age=0.0, body="line", **attributes):

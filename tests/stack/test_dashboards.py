@@ -250,12 +250,12 @@ def test_what_stays_quiet_exists():
 
 
 def test_the_load_has_every_kind(tmp_path):
-    """every_kind.py sends what the demo lacks: values, business value, failed stages, streams, dropped and folded."""
+    """every_kind.py sends what the demo lacks: values, money, failures, streams, folded, a fall-back, odd truths."""
     with Receiver(grpc_port=0) as receiver:
         quick = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "OTELML_"))}
         path = os.pathsep.join([str(ROOT), kept.get("PYTHONPATH", "")])
-        program = [sys.executable, ROOT / "tests/stack/every_kind.py", "3"]
+        program = [sys.executable, ROOT / "tests/stack/every_kind.py", "8"]
         subprocess.run(program, env=kept | quick | {"PYTHONPATH": path}, cwd=tmp_path, check=True, timeout=60)
         total = receiver.store.total
         assert total("ml.prediction.value") == total("ml.prediction.business_value") > 0
@@ -263,6 +263,10 @@ def test_the_load_has_every_kind(tmp_path):
         assert total("ml.requests", **{"error.type": "ValueError"}) > 0
         assert total("ml.stage.duration", **{"error.type": "ValueError"}) > 0
         assert total("otelml.dropped", **{"otelml.what": "confidence"}) > 0
+        assert total("ml.feature.violations", **{"ml.violation": "wrong_type"}) > 0
+        for name in ("ml.outcome.error", "ml.outcomes.ignored", "ml.outcomes.unmatched", "ml.outcomes.missing"):
+            assert total(name) > 0
+        assert [point.value for point in receiver.store.latest("ml.model.device.fallback")] == [1]
 
 
 def test_data_sources_have_fixed_uids():

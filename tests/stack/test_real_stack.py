@@ -10,6 +10,7 @@ import time
 import grpc
 import psutil
 import pytest
+from one_collector import Collector, knows
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from running_stack import eventually, settled
 from sent import DELTA, Sender
@@ -253,7 +254,10 @@ def test_what_waited_for_hours_is_still_taken(stack, hours):
 
 
 def test_a_poisoned_batch_costs_itself_only(stack):
-    """Delta points are dropped before Prometheus; a point too old costs its own request, and is counted as lost."""
+    """Delta points are dropped before Prometheus; one too old costs the request it goes in, counted as lost.
+
+    That request may hold some of the collector's own points, of the same fifth of a second.
+    """
     sender = stack.sender("poisoned")
     sender.deliver("metrics", sender.metric(100), 100)
     sender.deliver("metrics", sender.metric(100, name="sent.delta", temporality=DELTA), 100)
@@ -261,7 +265,7 @@ def test_a_poisoned_batch_costs_itself_only(stack):
     time.sleep(0.5)  # the queue is flushed after 200 ms: what follows is a request of its own
     sender.deliver("metrics", sender.metric(100, age=30 * 3600), 100)
     lost = eventually(lambda: stack.own("otelcol_exporter_send_failed_metric_points", error_permanent="true"))
-    assert lost == 100
+    assert 100 <= lost < 400
     sender.deliver("metrics", sender.metric(100), 100)
     assert settled(lambda: stack.points("poisoned"), 200) == 200
     assert stack.points("poisoned", metric="sent_delta_total") == 0
@@ -312,7 +316,7 @@ def readable_on_disk(data):
 
 @pytest.mark.parametrize("overlay", [None, *sorted(path.stem for path in COLLECTOR.glob("overlays/*.yaml"))])
 def test_the_collector_takes_every_configuration(stack, overlay, tmp_path):
-    """`otelcol validate` accepts it and calls nothing in it deprecated."""
+    """`otelcol validate` accepts it."""
     password = tmp_path / "password"
     password.write_text("x")
     paths = [COLLECTOR / "otelcol.yaml", *([COLLECTOR / "overlays" / f"{overlay}.yaml"] if overlay else [])]
@@ -325,7 +329,26 @@ def test_the_collector_takes_every_configuration(stack, overlay, tmp_path):
     }
     done = subprocess.run(command, env=where, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    assert "deprecated" not in (done.stdout + done.stderr).lower()
+
+
+STARTED = sorted({path.stem for path in COLLECTOR.glob("overlays/*.yaml")} - {"kubernetes"})
+"""Overlays that a collector starts with anywhere; with that of Kubernetes it asks the cluster at once."""
+
+
+@pytest.mark.parametrize("overlay", [None, *STARTED])
+def test_the_collector_calls_nothing_deprecated(stack, overlay, tmp_path):
+    """It says so in its log at the start (see test_real_upgrade.py), not when it validates."""
+    password = tmp_path / "password"
+    password.write_text("x")
+    told = {"STACK_REMOTE_PASSWORD_FILE": str(password), **knows(stack)}
+    one = Collector("it", tmp_path, [overlay] if overlay else [], **told)
+    try:
+        one.up()
+        log = (one.root / "it.log").read_text()
+    finally:
+        one.down()
+    assert "Everything is ready" in log
+    assert "deprecated" not in log.lower()
 
 
 def test_the_collector_has_what_its_manifest_lists(stack):

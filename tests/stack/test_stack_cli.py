@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 
 import pytest
 
@@ -61,7 +60,7 @@ def test_an_unknown_module_is_named(capsys):
     """With those that there are."""
     code, _, err = run(capsys, "build", "tempo")
     assert code == 2
-    assert err.startswith("no such module: tempo; there are alertmanager, jaeger")
+    assert err.startswith("no such module: tempo; there are alertmanager, compose, jaeger")
 
 
 def test_env_is_what_a_shell_evaluates(capsys, state):
@@ -91,48 +90,6 @@ def test_delete_leaves_what_the_user_wrote(capsys, state):
     assert [str(path.relative_to(state.root)) for path in state.root.rglob("*")] == ["notify", "notify/slack.yaml"]
 
 
-@pytest.mark.parametrize(
-    ("script", "reason"),
-    [
-        (None, "the command `docker` is not on the PATH"),
-        ("echo no daemon >&2; exit 1", "its daemon does not answer"),
-        ('test "$1" = info || { echo unknown command >&2; exit 1; }', "it has no `docker compose`"),
-    ],
-    ids=["missing", "no-daemon", "no-compose"],
-)
-def test_docker_that_cannot_be_used_is_explained(capsys, monkeypatch, tmp_path, script, reason):
-    """Missing, without a daemon, without compose: the reason, and that the stack runs without it."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    if script:
-        (programs / "docker").write_text(f"#!/bin/sh\n{script}\n")
-        (programs / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs))
-    code, _, err = run(capsys, "up", "--docker", "--state", tmp_path / "state")
-    assert code == 1
-    assert reason in err
-    assert "otelml stack up" in err
-
-
-def test_docker_compose_gets_the_files_and_the_secrets(capsys, monkeypatch, tmp_path):
-    """A client that notes what it is asked: the shipped file, the project's name, the secrets' directory."""
-    programs, noted = tmp_path / "bin", tmp_path / "noted"
-    programs.mkdir()
-    (programs / "docker").write_text(f'#!/bin/sh\necho "$@ $STACK_SECRETS_DIR" >> {noted}\n')
-    (programs / "docker").chmod(stat.S_IRWXU)
-    monkeypatch.setenv("PATH", str(programs), prepend=":")
-    root = tmp_path / "state"
-    assert run(capsys, "up", "--docker", "--state", root)[0] == 0
-    assert run(capsys, "down", "--state", root)[0] == 0
-    asked = noted.read_text().splitlines()
-    file = places.files() / "docker-compose.yml"
-    assert asked[2:] == [
-        f"compose --file {file} --project-name otelml up --detach --wait {root}/secrets",
-        f"compose --file {file} --project-name otelml down {root}/secrets",
-    ]
-    assert (root / "secrets" / "grafana_admin_password").stat().st_mode & 0o777 == 0o600
-
-
 def test_a_plan_is_read_as_it_was_written(state):
     """Ports, overlays and Docker come back; a file that is no plan is none."""
     plan = native.Plan(ports.choose(7, []), ("tail-sampling",), docker=True)
@@ -152,6 +109,10 @@ def test_build_lists_what_is_there(capsys, monkeypatch, tmp_path):
             path.touch()
     code, out, _ = run(capsys, "build")
     assert code == 0
-    assert {line.rsplit("/", 1)[1] for line in out.splitlines()} == {
-        name for module in build.MODULES for name in module.binaries
-    }
+    expected = {name for module in build.MODULES for name in module.binaries}
+    assert {line.rsplit("/", 1)[1] for line in out.splitlines()} == expected
+    path = build.binary("docker-compose")
+    path.parent.mkdir()
+    path.touch()
+    assert run(capsys, "build", "--with", "compose")[1] == f"{out}{path}\n"
+    assert run(capsys, "build", "compose")[1] == f"{path}\n"

@@ -26,7 +26,17 @@ def predict(features: NDArray[np.float64]) -> str:
             pass
         p.result(predictions=features, classes=["a"], confidence=0.5, values=1.5, inputs=features)
         p.result(business_value=9.5, business_value_unit="EUR")
+        p.slice(carrier="AA", gate=7)
         return p.id
+
+
+def watch() -> float | None:
+    """Read a window, and be told."""
+    remove = otelml.on_alert(lambda alert: (alert.sentence(), alert.window.p95))
+    remove()
+    found = otelml.window("delay", "3")
+    assert_type(found, otelml.Window)
+    return found.p95
 
 
 async def predict_async() -> str | None:
@@ -43,7 +53,7 @@ def plain(x: int) -> float:
     return x / 2
 
 
-@otelml.track_prediction(model="m", version="1")
+@otelml.track_prediction(model="m", version="1", variant="canary")
 async def coroutine(x: int) -> str:
     """Keep the signature."""
     return str(x)
@@ -93,3 +103,10 @@ def testing() -> None:
         assert_type(seen.metrics(), list[PointSeen])
         assert_type(seen.total("ml.requests", {"ml.model.name": "m"}), float)
         assert_type(seen.spans()[0].attributes, dict[str, Any])
+
+
+def load(model: list[float]) -> list[float]:
+    """Watch a model, which keeps its type, and let it go."""
+    assert_type(otelml.watch(model, "rules", version="1", device="cpu", artifact="rules.json"), list[float])
+    otelml.unwatch(model)
+    return model

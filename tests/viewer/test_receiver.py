@@ -15,9 +15,20 @@ import grpc
 import pytest
 import requests
 from google.rpc.status_pb2 import Status
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
+from otelml.viewer import wire
 from otelml.viewer.receiver import Receiver
+from otelml.viewer.store import Store
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json"}
@@ -120,6 +131,31 @@ def test_bad_bodies_are_refused_and_lose_nothing(receiver, body, headers, status
     assert post(receiver, one_span_request("after").SerializeToString()).status_code == 200
     assert receiver.store.counts_by_span_name() == {"before": 1, "after": 1}
     assert receiver.rejected == {status: 1}
+
+
+def test_a_malformed_attribute_refuses_the_request(receiver):
+    """Attributes are read last: one that is none still refuses the whole request, and nothing of it is stored."""
+    request = wire.TraceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    spans.add(name="good", attributes=[KeyValue(key="a", value=AnyValue(int_value=1)).SerializeToString()])
+    body = request.SerializeToString()
+    assert post(receiver, body).status_code == 200
+    for bad in (b"\xff", b"\x0a\x02\xff\xff"):  # no field; a key that is no UTF-8
+        spans.add(name="bad", attributes=[bad])
+        refused = post(receiver, request.SerializeToString())
+        assert refused.status_code == 400
+        assert b"attribute" in refused.content
+        del spans[1:]
+    assert receiver.store.counts_by_span_name() == {"good": 1}
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:4318", "null"])
+def test_web_pages_cannot_send(receiver, origin):
+    """A request that a browser sends for a page is refused, also from a name that was made to lead here."""
+    refused = post(receiver, b"", {**PROTOBUF, "Origin": origin, "Host": "evil.example"})
+    assert refused.status_code == 403
+    assert b"web sites" in refused.content
+    assert receiver.store.requests["traces"] == 0
 
 
 def test_wrong_paths_and_methods(receiver):
@@ -266,20 +302,171 @@ def test_grpc_refuses_malformed_messages(receiver):
     assert receiver.store.received["traces"] == 1
 
 
-def test_a_full_disk_is_answered_with_try_again():
-    """When SQLite can't write, the sender is told to retry, nothing is half stored, and later requests work."""
-    with Receiver() as receiver:
-        store = receiver.store
-        (pages,) = store.query("PRAGMA page_count")[0]
-        store.query(f"PRAGMA max_page_count = {pages}")
-        request = one_span_request("x" * 200_000)
-        response = post(receiver, request.SerializeToString())
-        assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-        store.query("PRAGMA max_page_count = 1000000")
-        assert store.counts_by_span_name() == {}
-        assert store.requests["traces"] == 0
-        assert post(receiver, request.SerializeToString()).status_code == 200
-        assert store.counts_by_span_name() == {"x" * 200_000: 1}
+@pytest.mark.parametrize(
+    ("sent", "right"),
+    [
+        (None, False),
+        ("", False),
+        ("Bearer", False),
+        ("Bearer ", False),
+        ("Bearer wrong", False),
+        ("Bearer s3cret-é", False),
+        ("Basic s3cret", False),
+        ("s3cret", False),
+        ("Bearer s3cret", True),
+        ("bearer s3cret", True),
+    ],
+)
+def test_a_token_is_asked_for(sent, right):
+    """With a token only who sends it is stored, over either protocol; the others are told how to send it."""
+    body = one_span_request().SerializeToString()
+    headers = {} if sent is None else {"Authorization": sent.encode()}
+    with Receiver(token="s3cret", grpc_port=0) as receiver:  # noqa: S106 - the test's own
+        response = post(receiver, body, {**PROTOBUF, **headers})
+        assert response.status_code == (200 if right else 401)
+        if not right:
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert "Authorization: Bearer TOKEN" in Status.FromString(response.content).message
+            assert Status.FromString(response.content).code == 16
+        with grpc.insecure_channel(urlsplit(receiver.grpc_endpoint).netloc) as channel:
+            export = channel.unary_unary("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            metadata = [("authorization", sent)] if sent and sent.isascii() else []
+            if right:
+                assert export(body, metadata=metadata, timeout=5) == b""
+            else:
+                with pytest.raises(grpc.RpcError) as caught:
+                    export(body, metadata=metadata, timeout=5)
+                assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+                assert "Authorization: Bearer TOKEN" in caught.value.details()
+        assert receiver.store.received["traces"] == (2 if right else 0)
+
+
+def test_the_sdk_sends_the_token():
+    """The exporters of both protocols get in with the token among their headers, and not without."""
+    with Receiver(token="s3cret", grpc_port=0) as receiver:  # noqa: S106 - the test's own
+        authorization = {"authorization": "Bearer s3cret"}
+        for headers, stored in ((None, 0), (authorization, 2)):
+            for exporter in (
+                OTLPSpanExporter(f"{receiver.http_endpoint}/v1/traces", headers=headers),
+                GrpcSpans(receiver.grpc_endpoint, insecure=True, headers=headers),
+            ):
+                provider = TracerProvider()
+                provider.add_span_processor(SimpleSpanProcessor(exporter))
+                provider.get_tracer("t").start_span("a").end()
+                provider.shutdown()
+            assert receiver.store.received["traces"] == stored
+
+
+FULL_DISK = """
+import resource, sys
+import requests
+from pathlib import Path
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otelml.viewer.receiver import Receiver
+from otelml.viewer.store import Store
+
+path = sys.argv[1]
+request = ExportTraceServiceRequest()
+request.resource_spans.add().scope_spans.add().spans.add(name="a").status.message = "x" * 200_000
+with Store(path) as store, Receiver(store) as receiver:
+    def post():
+        body, headers = request.SerializeToString(), {"Content-Type": "application/x-protobuf"}
+        answer = requests.post(f"{receiver.http_endpoint}/v1/traces", body, headers=headers, timeout=10)
+        print(answer.status_code, answer.headers.get("Retry-After"), store.requests["traces"], len(store.spans()))
+
+    size = Path(f"{path}.wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50_000, resource.RLIM_INFINITY))
+    post()
+    post()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    post()
+"""
+
+
+def test_a_full_disk_is_answered_with_try_again(tmp_path):
+    """When no file can grow, the sender is told to retry, nothing is half stored, and later requests are kept."""
+    path = str(tmp_path / "store.db")
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["503 1 0 0", "503 1 0 0", "200 None 1 1"]
+    with Store(path) as store:
+        assert store.counts_by_span_name() == {"a": 1}
+
+
+def gauge(series):
+    """Return a request with one point of so many series."""
+    request = ExportMetricsServiceRequest()
+    made = request.resource_metrics.add().scope_metrics.add().metrics.add(name="temperature")
+    for number in range(series):
+        point = made.gauge.data_points.add(as_double=1.0, time_unix_nano=1)
+        point.attributes.add(key="place").value.int_value = number
+    return request
+
+
+def test_points_past_the_cap_on_series_are_told_to_their_sender():
+    """``partial_success`` says how many were not stored and why, in protobuf, in JSON and over gRPC."""
+    with Store(max_series=5) as store, Receiver(store, grpc_port=0) as receiver:
+        sent = gauge(7)
+        answer = post(receiver, gauge(3).SerializeToString(), path="/v1/metrics")
+        assert (answer.status_code, answer.content) == (200, b"")
+        answer = post(receiver, sent.SerializeToString(), path="/v1/metrics")
+        told = ExportMetricsServiceResponse.FromString(answer.content).partial_success
+        assert (answer.status_code, told.rejected_data_points) == (200, 2)
+        assert "more than 5 metric series" in told.error_message
+        points = [
+            {"asDouble": 1, "timeUnixNano": "2", "attributes": [{"key": "place", "value": {"intValue": str(number)}}]}
+            for number in range(6)
+        ]
+        metric = {"name": "temperature", "gauge": {"dataPoints": points}}
+        body = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]})
+        answer = post(receiver, body, JSON, path="/v1/metrics")
+        assert answer.json()["partialSuccess"]["rejectedDataPoints"] == "1"
+        with grpc.insecure_channel(receiver.grpc_endpoint.removeprefix("http://")) as channel:
+            call = channel.unary_unary("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")
+            told = ExportMetricsServiceResponse.FromString(call(sent.SerializeToString())).partial_success
+        assert told.rejected_data_points == 2
+        assert store.refused["metrics"] == 5
+
+
+FULL_WHILE_FOLDING = """
+import os, resource, sys
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otelml.viewer import database
+from otelml.viewer.store import Store, StoreError
+
+database.FOLD = 1 << 18  # the log is folded into the file all the time
+kept = refused = 0
+
+def add():
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for _ in range(50):
+        spans.add(name="a").status.message = os.urandom(1000).hex()
+    store.add("traces", request)
+    return 50
+
+with Store(sys.argv[1]) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, resource.RLIM_INFINITY))
+    while refused < 10:
+        try:
+            kept += add()
+        except StoreError:
+            refused += 1
+    print(store.query("SELECT count(*) FROM spans") == [(kept,)], kept > 500)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    kept += add()
+print(kept)
+"""
+
+
+def test_a_disk_that_fills_while_the_log_is_folded(tmp_path):
+    """DuckDB gives up its file then; the store opens it again, and has what it acknowledged, no more and no less."""
+    path = str(tmp_path / "store.db")
+    command = [sys.executable, "-c", FULL_WHILE_FOLDING, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, kept = done.stdout.splitlines()
+    assert first == "True True"
+    with Store(path) as store:
+        assert store.received["traces"] == len(store.spans()) == int(kept)
 
 
 def test_grpc_is_imported_only_when_asked_for():

@@ -1,10 +1,16 @@
-"""The store: exact pruning and totals, files that survive, values that JSON and SQLite can't hold by themselves."""
+"""The store: exact pruning and totals, files that survive, values that JSON and numpy can't hold by themselves."""
 
 import math
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +19,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
+from otelml.viewer import ingest, ledger, pruning
+from otelml.viewer.database import MIB
 from otelml.viewer.encoding import dumps, loads
 from otelml.viewer.store import Store, StoreError
 
@@ -63,45 +71,6 @@ def store():
     """Give an empty store in memory."""
     with Store() as opened:
         yield opened
-
-
-def test_pruning_is_exact(store):
-    """Exactly the newest rows stay, the oldest received go first, counts by name and counters still know them all."""
-    store.max_rows = 5
-    for number in range(4):
-        store.add("traces", spans("a", "b", "c", start=number * 3 + 1))
-        store.add("logs", logs("x", "y"))
-        store.add("metrics", metrics("sum", CUMULATIVE, {"as_int": number, "time_unix_nano": number + 1}))
-    assert [(span.name, span.start_ns) for span in store.spans()] == [
-        ("b", 8),
-        ("c", 9),
-        ("a", 10),
-        ("b", 11),
-        ("c", 12),
-    ]
-    assert [log.event_name for log in store.logs()] == ["y", "x", "y", "x", "y"]
-    assert store.pruned == {"traces": 7, "metrics": 0, "logs": 3}
-    assert store.received == {"traces": 12, "metrics": 4, "logs": 8}
-    assert store.requests == {"traces": 4, "metrics": 4, "logs": 4}
-    assert store.counts_by_span_name() == {"a": 4, "b": 4, "c": 4}
-    assert store.counts_by_event_name() == {"x": 4, "y": 4}
-
-
-def test_a_request_larger_than_the_limit_keeps_its_newest_rows(store):
-    """Even one request can be over the limit."""
-    store.max_rows = 2
-    store.add("traces", spans(*"abcde"))
-    assert [span.name for span in store.spans()] == ["d", "e"]
-    assert store.pruned["traces"] == 3
-
-
-def test_pruned_delta_points_stay_in_the_total(store):
-    """A delta counter's total is kept beside the points: pruning them takes nothing from it."""
-    store.max_rows = 3
-    for _ in range(10):
-        store.add("metrics", metrics("sum", DELTA, {"as_int": 2}))
-    assert len(store.metric_points("m")) == 3
-    assert store.total("m") == 20
 
 
 def test_spans_are_found_by_name_trace_and_time(store):
@@ -175,7 +144,7 @@ def test_delta_exponential_histograms_of_different_scales_add_up(store):
     assert len(point.exponential.positive) <= 320
 
 
-def test_numbers_that_sqlite_lacks(store):
+def test_numbers_of_every_kind(store):
     """NaN and infinite values, unsigned 64-bit times and counts, and sums beyond 64 bits neither fail nor change."""
     for value in (math.nan, math.inf, -math.inf, -0.0):
         store.add("metrics", metrics("gauge", 0, {"as_double": value, "time_unix_nano": 2**64 - 1}))
@@ -197,7 +166,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values)
 def test_every_attribute_value_survives_as_json(value):
     """Whatever OTLP can carry comes back equal and of the same type, and SQLite accepts the text as JSON."""
@@ -209,38 +178,169 @@ def test_every_attribute_value_survives_as_json(value):
 
 
 def test_a_file_survives(tmp_path):
-    """Rows, counters, totals and the limit go on where the last process stopped."""
+    """Rows, counters and totals go on where the last process stopped."""
     path = str(tmp_path / "store.db")
     with Store(path) as store:
         store.add("traces", spans("a", "b"))
+        store.add("logs", logs("x", ""))
         store.add("metrics", metrics("sum", DELTA, {"as_int": 2}, attributes=[("k", "v")]))
         store.add(
             "metrics", metrics("histogram", CUMULATIVE, {"count": 2, "explicit_bounds": [1], "bucket_counts": [2, 0]})
         )
-        kept = store.spans(), store.latest("m"), store.metric_points()
-    with Store(path, max_rows=2) as store:
-        assert (store.spans(), store.latest("m"), store.metric_points()) == kept
+        kept = store.spans(), store.logs(), store.latest("m"), store.metric_points()
+    with Store(path) as store:
+        assert (store.spans(), store.logs(), store.latest("m"), store.metric_points()) == kept
         store.add("traces", spans("c", start=3))
         store.add("metrics", metrics("sum", DELTA, {"as_int": 5}, attributes=[("k", "v")]))
-        assert [span.name for span in store.spans()] == ["b", "c"]
+    with Store(path) as store:
+        assert [span.name for span in store.spans()] == ["a", "b", "c"]
+        assert store.counts_by_span_name() == {"a": 1, "b": 1, "c": 1}
+        assert store.counts_by_event_name() == {"x": 1}
         assert store.total("m", k="v") == 7
-        assert store.requests == {"traces": 2, "metrics": 3, "logs": 0}
-        assert store.pruned == {"traces": 1, "metrics": 1, "logs": 0}
-        assert store.query("PRAGMA journal_mode") == [("wal",)]
+        assert store.requests == {"traces": 2, "metrics": 3, "logs": 1}
+        assert store.received == {"traces": 3, "metrics": 3, "logs": 2}
 
 
 def test_files_that_are_no_store_are_refused(tmp_path):
-    """Somebody else's database, a file that is none, and a directory are refused with a message and left alone."""
-    other = tmp_path / "other.db"
-    with sqlite3.connect(other) as db:
-        db.execute("CREATE TABLE mine (x)")
+    """Each is refused with what it is and what to do, and left alone: another's database, a text, a directory."""
+    old = tmp_path / "old.db"
+    with sqlite3.connect(old) as db:
+        db.execute("CREATE TABLE spans (x)")
     db.close()
     text = tmp_path / "text.db"
     text.write_text("not a database, but long enough to be taken for one" * 50)
-    for path in (other, text, tmp_path):
-        with pytest.raises(StoreError, match=path.name):
+    other, newer = tmp_path / "other.db", tmp_path / "newer.db"
+    with duckdb.connect(str(other)) as db:
+        db.execute("CREATE TABLE mine (x INTEGER)")
+    with Store(str(newer)) as store:
+        store.query("UPDATE about SET version = 3")
+    cases = {
+        old: "is an SQLite file. Stores of otelml before 0.2",
+        text: "not a valid DuckDB database file. Give another file",
+        tmp_path: "Is a directory. Give another file",
+        other: "is a DuckDB file, but no store of otelml",
+        newer: "is a store of version 3; this otelml reads version 2",
+    }
+    before = {path: path.read_bytes() for path in cases if path.is_file()}
+    for path, reason in cases.items():
+        with pytest.raises(StoreError, match=reason) as caught:
             Store(str(path))
-    assert text.read_text().startswith("not a database")
+        assert str(path) in str(caught.value)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_file_cut_short_is_refused(tmp_path):
+    """What is left of a file after half of it is gone is refused with a message, not with a traceback of DuckDB."""
+    path = tmp_path / "store.db"
+    with Store(str(path)) as store:
+        store.add("traces", spans(*(f"name {number}" for number in range(2000))))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(StoreError, match=r"store\.db: .*Give another file"):
+        Store(str(path))
+
+
+def test_one_store_per_file(tmp_path):
+    """A second process, and a second store in this one, are told who has the file; the first goes on."""
+    path = str(tmp_path / "store.db")
+    program = "import sys\nfrom otelml.viewer.store import Store\nStore(sys.argv[1])"
+    with Store(path) as store:
+        done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=False)
+        assert f"store.db is in use by process {os.getpid()} (" in done.stderr
+        assert "give another file (--db)" in done.stderr
+        with pytest.raises(StoreError, match="is open in this process already"):
+            Store(path)
+        store.add("traces", spans("a"))
+    with Store(path) as store:
+        assert store.counts_by_span_name() == {"a": 1}
+
+
+def test_the_oldest_rows_go_when_the_store_is_full(tmp_path):
+    """Over all signals: what stays is the newest part, what went is counted, counts and totals still have all of it."""
+    for path in (str(tmp_path / "store.db"), None):
+        with Store(path, max_bytes=8 * MIB) as store:
+            for number in range(60):
+                sent, events = spans(*["a"] * 500, start=number * 500 + 1), logs(*["x"] * 500)
+                for span in sent.resource_spans[0].scope_spans[0].spans:
+                    span.attributes.add(key="k").value.bytes_value = os.urandom(400)
+                store.add("traces", sent)
+                store.add("logs", events)
+                store.add("metrics", metrics("sum", DELTA, {"as_int": 2, "time_unix_nano": number}))
+                assert store.size < 10 * MIB
+            _check_pruned(store)
+        if path is not None:
+            assert Path(path).stat().st_size < 14 * MIB
+            with Store(path) as store:
+                _check_pruned(store)
+
+
+def test_names_are_counted_each_up_to_a_limit(store, monkeypatch):
+    """Names without end, or without end to one of them, count together: memory stays bounded and no count is lost."""
+    monkeypatch.setattr(ledger, "MAX_NAMES", 3)
+    store.add("traces", spans("a", "b", "x" * 1001, "c", "d", "a"))
+    assert store.counts_by_span_name() == {"(others)": 3, "a": 2, "b": 1}
+
+
+def _check_pruned(store):
+    assert store.received == {"traces": 30_000, "metrics": 60, "logs": 30_000}
+    starts = [span.start_ns for span in store.spans()]
+    assert 1000 < len(starts) < 29_000
+    assert starts == list(range(30_000 - len(starts) + 1, 30_001))
+    points = [point.time_ns for point in store.metric_points()]
+    assert points == list(range(60 - len(points), 60))
+    assert abs(len(store.logs()) - len(starts)) <= 500
+    kept = {"traces": len(starts), "metrics": len(points), "logs": len(store.logs())}
+    assert store.pruned == {signal: store.received[signal] - kept[signal] for signal in kept}
+    assert store.total("m") == 120
+    assert (store.counts_by_span_name(), store.counts_by_event_name()) == ({"a": 30_000}, {"x": 30_000})
+
+
+def test_readers_wait_for_nobody(store):
+    """While a transaction is open, and its rows are not committed, queries answer at once, without them."""
+    store.add("traces", spans("a"))
+    with store._db.transaction() as made:
+        made.execute("INSERT INTO spans (id, name) VALUES (99, 'b')")
+        began = time.monotonic()
+        answers = []
+        reader = threading.Thread(target=lambda: answers.append(store.query("SELECT name FROM spans")))
+        reader.start()
+        reader.join(30)
+        assert answers == [[("a",)]]
+        assert time.monotonic() - began < 20
+    assert len(store.query("SELECT name FROM spans")) == 2
+
+
+def test_what_is_settled_is_not_counted_again(tmp_path, monkeypatch):
+    """Counts and totals stay exact when the ledger was written down in the middle, by a store that was not closed."""
+    monkeypatch.setattr(ingest, "SETTLE", 13)
+    monkeypatch.setattr(pruning, "EVERY", 0)
+    path, copy = tmp_path / "store.db", tmp_path / "copy.db"
+    with Store(str(path)) as store:
+        for number in range(9):
+            store.add("traces", spans("a", "b"))
+            store.add("logs", logs("x"))
+            store.add("metrics", metrics("sum", DELTA, {"as_int": 2, "time_unix_nano": number}))
+            store.add("metrics", metrics("sum", CUMULATIVE, {"as_int": number, "time_unix_nano": number}, name="c"))
+        assert 0 < store.query("SELECT settled FROM about")[0][0] < 45
+        for name in ("store.db", "store.db.wal"):  # as a kill would leave them
+            if (tmp_path / name).exists():
+                shutil.copy(tmp_path / name, tmp_path / name.replace("store", "copy"))
+    with Store(str(copy)) as store:
+        assert store.counts_by_span_name() == {"a": 9, "b": 9}
+        assert store.counts_by_event_name() == {"x": 9}
+        assert (store.total("m"), store.total("c")) == (18, 8)
+        assert store.requests == {"traces": 9, "metrics": 18, "logs": 9}
+        assert store.received == {"traces": 18, "metrics": 18, "logs": 9}
+
+
+def test_series_are_capped(caplog):
+    """Points of series beyond the cap are not stored; they are counted, and it is said once; known series go on."""
+    with Store(max_series=2) as store:
+        for instance in ("a", "b", "c", "d", "a"):
+            store.add("metrics", metrics("sum", DELTA, {"as_int": 1}, instance=instance))
+        assert store.refused == {"traces": 0, "metrics": 2, "logs": 0}
+        assert store.received["metrics"] == len(store.metric_points()) == 3
+        assert [point.value for point in store.latest("m")] == [2, 1]
+        assert [record.getMessage()[:26] for record in caplog.records] == ["more than 2 metric series:"]
 
 
 def test_clear_forgets_everything(store):

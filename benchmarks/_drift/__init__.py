@@ -1,0 +1,1 @@
+"""What benchmarks/drift.py compares, and on what."""

@@ -1,0 +1,55 @@
+"""What HTTP requests say about themselves, and how it is written: known methods and schemes, sizes, names of spans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping, Sequence
+
+    Scope = MutableMapping[str, Any]
+
+METHODS = {
+    name: name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
+}
+"""Known methods, each as the one text by which a span that still has its first name is recognised."""
+SCHEMES = frozenset({"http", "https", "ws", "wss"})
+_VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3", "3.0"})
+_SYNTHETIC = ((b"alwayson", "test"), (b"googlebot", "bot"), (b"bingbot", "bot"))
+_MOST_DIGITS = 18
+
+
+def known_method(method: str) -> str:
+    """Return the name of a method that is written otherwise than as it is known."""
+    name = method.strip().upper()
+    return METHODS.get(name, "_OTHER") if name else ""
+
+
+def version(scope: Scope) -> str | None:
+    """Return the version of HTTP, where there is such a one."""
+    given = scope.get("http_version")
+    return given if given in _VERSIONS else None
+
+
+def span_name(method: str) -> str:
+    """Return a span's name before its route is known."""
+    return "HTTP" if method in {"", "_OTHER"} else method
+
+
+def size(value: bytes) -> int | None:
+    """Return a length in bytes, as a header says it."""
+    return int(value) if value.isdigit() and len(value) <= _MOST_DIGITS else None
+
+
+def synthetic(agent: bytes) -> str | None:
+    """Return whether a user agent says that it is a ``bot`` or a ``test``."""
+    text = agent.lower()
+    return next((kind for pattern, kind in _SYNTHETIC if pattern in text), None)
+
+
+def url(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    """Return the address that was asked for, to be compared with what is excluded; never kept."""
+    host = headers.get(b"host")
+    server: Sequence[Any] = scope.get("server") or ("0.0.0.0", 80)  # noqa: S104 - what upstream says of an unknown server
+    name = f"{server[0]}:{server[1]}" if host is None else host.decode("latin-1")
+    return f"{scope.get('scheme', 'http')}://{name}{scope['path']}"

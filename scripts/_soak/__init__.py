@@ -1,0 +1,1 @@
+"""The parts of ``scripts/soak``: service, receiver, load, samples, counts, verdict, report."""

@@ -1,0 +1,1 @@
+"""Parts of ``scripts/audit``, ``scripts/licences`` and ``scripts/sbom``."""
