@@ -117,9 +117,10 @@ class Reader:
         self.settle()
 
     def settle(self):
-        """Wait until the page has what it asked for."""
+        """Wait until the page has what it asked for, and its lines are drawn: they are a frame after their place."""
         self.page.wait_for_selector("main h1")
         self.page.locator("[aria-busy]").wait_for(state="detached")
+        self.page.wait_for_selector(".line > [role=img]:not(:has(canvas))", state="detached")
 
     def counts(self, selector, wanted):
         """Wait until so many elements are there."""
