@@ -25,7 +25,7 @@ TABLE = ROOT / "tests/integrations/environments.toml"
 FACTS, MEASURED = ROOT / "docs/integrations.toml", ROOT / "docs/integrations.json"
 PLACE = ROOT / ".environments"
 CONFORMANCE = "tests/integrations/test_conformance.py"
-TOOLS = ("hypothesis", "joblib", "pytest>=8.3", "pytest-timeout")
+TOOLS = ("hypothesis", "joblib", "pytest>=8.3", "pytest-rerunfailures>=15", "pytest-timeout")
 AGES = ("newest", "oldest")
 INSTALL, TEST = 1200, 1500
 """Seconds that each may take."""
@@ -147,7 +147,7 @@ def _made(environment: Environment) -> subprocess.CompletedProcess[str] | None:
 def _tested(environment: Environment, options: list[str]) -> subprocess.CompletedProcess[str]:
     tests = [*environment.tests, *([CONFORMANCE] if environment.packages else [])]
     return _run(
-        [str(environment.python), "-m", "pytest", *tests, *options, "-rfE", "--color=no", "--timeout=300"],
+        [str(environment.python), "-m", "pytest", *tests, *options, "-rfE", "--color=no", "--timeout=300", "--reruns=1"],
         TEST,
         OTELML_TEST_ENVIRONMENT=environment.name,
         PYTHONPATH=str(ROOT),

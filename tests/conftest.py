@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from otelml import _guard, _labels
 
-pytest_plugins = ["otelml.testing", "result_tables"]
+pytest_plugins = ["otelml.testing", "result_tables", "unstable"]
 
 
 def pytest_configure(config):
