@@ -146,8 +146,9 @@ def _made(environment: Environment) -> subprocess.CompletedProcess[str] | None:
 
 def _tested(environment: Environment, options: list[str]) -> subprocess.CompletedProcess[str]:
     tests = [*environment.tests, *([CONFORMANCE] if environment.packages else [])]
+    how = [*options, "-rfE", "--color=no", "--timeout=300", "--reruns=1"]
     return _run(
-        [str(environment.python), "-m", "pytest", *tests, *options, "-rfE", "--color=no", "--timeout=300", "--reruns=1"],
+        [str(environment.python), "-m", "pytest", *tests, *how],
         TEST,
         OTELML_TEST_ENVIRONMENT=environment.name,
         PYTHONPATH=str(ROOT),

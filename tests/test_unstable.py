@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from unstable import MOST
 
 FIRST_TIME_FAILS = """
