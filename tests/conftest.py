@@ -1,5 +1,6 @@
 """All tests: otelml's own faults are raised, and nothing of one test is left for the next."""
 
+import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,7 +16,10 @@ pytest_plugins = ["otelml.testing", "result_tables", "unstable"]
 
 
 def pytest_configure(config):
-    """Make a fault in a thread of ours fail the test; a busy machine fails none."""
+    """Make a fault in a thread of ours fail the test; a busy machine fails none, nor a shell that runs this with `&`."""
+    # What such a shell starts ignores SIGINT, and so would every server that a test starts and interrupts.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     hypothesis.settings.register_profile("otelml", deadline=None)
     hypothesis.settings.load_profile("otelml")
     config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
