@@ -94,6 +94,28 @@ def measured(
     return call_measured
 
 
+def observed(
+    call: Call,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    read: Callable[[Any], Facts],
+) -> Any:
+    """Run a function within a call that has begun; ``read`` returns the facts of its result."""
+    token = outer.set(SILENT)
+    try:
+        result = function(*args, **kwargs)
+    except BaseException as error:
+        call.finish(error)
+        raise
+    finally:
+        outer.reset(token)
+    with _OBSERVE:
+        call.observe(read(result))
+    call.finish()
+    return result
+
+
 class Call:
     """One call of the application's while it runs."""
 
@@ -138,11 +160,12 @@ def begin(
     attach: bool = True,
     stage: bool = True,
     fallback: str | None = None,
+    fallback_version: str | None = None,
 ) -> Call | None:
     """Return a call that counts, begun; None within another one, while otelml is off, and where it is suppressed.
 
-    Without ``stage`` it has none of its own: libraries that it calls mark theirs. ``fallback`` names a model that
-    nobody has named; its class does by default.
+    Without ``stage`` it has none of its own: libraries that it calls mark theirs. ``fallback`` and its version
+    name a model that neither code nor settings name; its class does by default.
     """
     active = runtime.active
     if active is None or outer.get() is not None:
@@ -155,6 +178,8 @@ def begin(
             return Call(current, framework, own=False, attach=attach, stage=stage)
         name, version = active.models.name_of(model)
         fallback = fallback or type(model).__name__
+        if name is None and fallback_version is not None and active.config.model_name is None:
+            name, version = fallback, fallback_version
         made: Any = api.prediction(name, version, fallback=fallback, operation=operation, framework=framework)
         return Call(made, framework, own=True, attach=attach, stage=stage)
     return None

@@ -55,3 +55,26 @@ class Patch:
         name = self._path.rpartition(".")[2]
         if self._owner is not None and vars(self._owner).get(name) is self._ours:
             setattr(self._owner, name, self._under)
+
+
+class Inherited(Patch):
+    """A method that a class inherits: ours stands on that class alone, and is taken off again.
+
+    ``make`` returns it for the class. A class with a method of its own is left as it is.
+    """
+
+    @guarded("integrations.patch", None)
+    def _imported(self, module: Any) -> None:
+        kind, name = self._path.split(".")
+        owner: Any = getattr(module, kind, None)
+        having = [each for each in getattr(owner, "__mro__", ()) if name in vars(each)]
+        if self._active and having and having[0] is not owner:
+            self._owner, self._ours = owner, self._make(owner)
+            setattr(owner, name, self._ours)
+
+    def undo(self) -> None:
+        """Let the class inherit again, unless somebody has replaced ours."""
+        self._active = False
+        name = self._path.rpartition(".")[2]
+        if self._owner is not None and vars(self._owner).get(name) is self._ours:
+            delattr(self._owner, name)
