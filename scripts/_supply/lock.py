@@ -33,9 +33,13 @@ def pinned(lock: Path = LOCK) -> dict[str, str]:
 
 
 def elsewhere() -> set[str]:
-    """Return the names of libraries that are tested in environments of their own: the application brings them."""
+    """Return the names of libraries that are tested in environments of their own: the application brings them.
+
+    A library's build without a GPU (``tensorflow-cpu``) stands for the library.
+    """
     rows = tomllib.loads(ENVIRONMENTS.read_text("utf-8")).values()
-    return {str(canonicalize_name(Requirement(line).name)) for row in rows for line in row.get("newest", ())} - HERE
+    names = {str(canonicalize_name(Requirement(line).name)) for row in rows for line in row.get("newest", ())}
+    return {name.removesuffix("-cpu") for name in names} - HERE
 
 
 def for_users() -> set[str]:

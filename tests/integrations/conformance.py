@@ -294,7 +294,34 @@ def keras_model():
     return keras.Sequential([keras.Input((COLUMNS,)), keras.layers.Dense(2, "softmax")])
 
 
+def tensorflow_signature():
+    """Return a signature of a SavedModel."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf  # noqa: PLC0415 - see above
+
+    module = tf.Module()
+    module.weights = tf.Variable(rows(COLUMNS, 2).astype("float32"))
+    given = [tf.TensorSpec((None, COLUMNS), tf.float32)]
+    with TemporaryDirectory() as folder:
+        answer = tf.function(lambda x: tf.nn.softmax(x @ module.weights), input_signature=given)
+        tf.saved_model.save(module, folder, signatures=answer)
+        return tf.saved_model.load(folder).signatures["serving_default"]
+
+
+def tensorflow_given(count):
+    """Return the arguments of a call with an eager tensor."""
+    import tensorflow as tf  # noqa: PLC0415 - see above
+
+    return (tf.constant(rows(count).astype("float32")),)
+
+
+def tensorflow_bad():
+    """Return a tensor that lacks columns."""
+    return (tensorflow_given(2)[0][:, : COLUMNS - 2],)
+
+
 KERAS = {"given": array, "bad": too_few, "forks": False}
+TENSORFLOW = {"given": tensorflow_given, "bad": tensorflow_bad, "copies": False, "forks": False}
 TORCH = {"given": tensor, "bad": tensor_too_few, "operation": "forward"}
 CASES = {
     "CatBoostClassifier.predict_proba": Case("catboost", catboost_classifier, "predict_proba", array, too_few),
@@ -313,6 +340,9 @@ CASES = {
     "Pipeline.predict": Case("sklearn", pipeline, "predict", array, too_few),
     "RandomForestClassifier.predict": Case("sklearn", forest, "predict", array, too_few),
     "SentenceTransformer.encode": Case("sentence_transformers", sentence_encoder, "encode", texts, no_sentences),
+    "Signature (SavedModel)": Case(
+        "tensorflow", tensorflow_signature, "__call__", **TENSORFLOW, operation="serving_default"
+    ),
     "XGBClassifier.predict_proba": Case("xgboost", xgboost_classifier, "predict_proba", array, too_few),
     "xgboost.Booster.inplace_predict": Case("xgboost", xgboost_booster, "inplace_predict", array, too_few),
 }

@@ -75,7 +75,10 @@ def same(one, other):
         assert len(one) == len(other)
         for pair in zip(one, other, strict=True):
             same(*pair)
-    elif isinstance(one, dict | str | float):
+    elif isinstance(one, dict):
+        same(list(one), list(other))
+        same(list(one.values()), list(other.values()))
+    elif isinstance(one, str | float):
         assert one == other
     else:
         assert one.dtype == other.dtype
