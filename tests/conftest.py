@@ -16,7 +16,7 @@ pytest_plugins = ["otelml.testing", "result_tables", "unstable"]
 
 
 def pytest_configure(config):
-    """Make a fault in a thread of ours fail the test; a busy machine fails none, nor a shell that runs this with `&`."""
+    """Make a fault in a thread of ours fail the test; a busy machine fails none, nor a shell's background."""
     # What such a shell starts ignores SIGINT, and so would every server that a test starts and interrupts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
