@@ -19,6 +19,8 @@ _MARK = '"$'
 _encode = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=lambda _: {"$": 0}
 ).encode
+quoted = json.encoder.encode_basestring
+"""Return a text as JSON; it is the same within a map or a list."""
 
 
 def dumps(value: Value) -> str:

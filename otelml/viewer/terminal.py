@@ -100,7 +100,7 @@ def _errors(source: Source, options: argparse.Namespace) -> int:
 def _slow(source: Source, options: argparse.Namespace) -> int:
     """Print the slowest of the traces that the scatter has: the slowest are always among them."""
     query, start = _query(options.query), _from(options)
-    found = source.get("traces", q=query, from_=start, limit=1)["scatter"]
+    found = source.get("traces", q=query, from_=start, limit=1, whole=1)["scatter"]
     slowest = sorted(found, key=lambda point: -point[1])[: options.limit]
     rows = [dict(zip(("start_ns", "duration_s", "error", "trace_id"), point, strict=True)) for point in slowest]
     if options.json:

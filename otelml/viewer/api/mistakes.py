@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 MOST_SERIES = 2000
 """Series of one metric of one service that are more than a label bounded by 20 to 50 values makes."""
-LOOKED_AT, RECENT_NS, LONGEST_NS = 20_000, 300 * 10**9, 600 * 10**9
-"""So many spans of the last minutes are asked for their parents, which have begun so long before at most."""
+LOOKED_AT, RECENT_NS, LONGEST_NS, SETTLED_NS = 20_000, 300 * 10**9, 600 * 10**9, 60 * 10**9
+"""So many spans of the last minutes are asked for their parents, which have begun so long before at most. Parents
+end, and so are sent, after their children, and another machine's clock may be ahead: both by a minute."""
 FEW_ORPHANS = 10
 """Spans without their parent that are not worth a word: some parents are still on their way."""
 _BRACES = re.compile(r"\{[^{}]*\}")
@@ -175,18 +176,27 @@ def _orphans(store: Store, span: Window) -> Iterator[Mistake]:
     """Yield services whose spans name a parent that never arrived."""
     sql = """
         WITH child AS MATERIALIZED (
-            SELECT service, trace_id, parent_id, start_ns FROM spans
-            WHERE parent_id <> '' AND start_ns >= ? AND start_ns < ? LIMIT ?
+            SELECT service, trace_id, parent_id FROM spans WHERE parent_id <> '' AND start_ns >= ? AND start_ns <= ?
+        ), parent AS MATERIALIZED (
+            SELECT span_id FROM spans WHERE start_ns >= ? AND start_ns < ? AND span_id IN (SELECT parent_id FROM child)
         )
-        SELECT service, count(*) AS spans, any_value(trace_id) FROM child WHERE parent_id NOT IN (
-            SELECT span_id FROM spans WHERE start_ns >= (SELECT min(start_ns) FROM child) - ? AND start_ns < ?
-        ) GROUP BY service HAVING spans >= ? ORDER BY service
+        SELECT service, count(*) AS spans, any_value(trace_id) FROM child
+        WHERE parent_id NOT IN (SELECT span_id FROM parent) GROUP BY service HAVING spans >= ? ORDER BY service
     """
-    settled = span.to_ns - 60 * 10**9  # parents end, and so are sent, after their children
+    settled = span.to_ns - SETTLED_NS
     newest = "SELECT max(start_ns) FROM spans WHERE start_ns >= ? AND start_ns < ?"
     ((last,),) = store.query(newest, (span.from_ns, settled))
     first = max(span.from_ns, (last or 0) - RECENT_NS)
-    values = (first, settled, LOOKED_AT, LONGEST_NS, settled, FEW_ORPHANS)
+    looked_at = """
+        SELECT min(start_ns), max(start_ns) FROM (
+            SELECT start_ns FROM spans WHERE parent_id <> '' AND start_ns >= ? AND start_ns < ?
+            ORDER BY start_ns LIMIT ?
+        )
+    """
+    ((first, last),) = store.query(looked_at, (first, settled, LOOKED_AT))
+    if first is None:
+        return
+    values = (first, last, first - LONGEST_NS, min(last + SETTLED_NS, settled), FEW_ORPHANS)
     for service, count, trace_id in store.query(sql, values):
         yield _mistake(
             "orphan-spans",

@@ -18,6 +18,8 @@ SCATTER, SLOWEST = 2500, 500
 """Points of the scatter: so many, evenly by trace, and so many of the slowest."""
 EXACT = 20_000
 """Up to so many matching spans, the number of their traces is counted exactly."""
+LOOKED_AT = 500_000
+"""Spans of the range that are looked at for the scatter and the total: of more, about so many, taken here and there."""
 _AROUND_NS = 600 * NANOS
 """Spans of one trace are looked for so long before and after the one that was found."""
 _ENTRY = Condition("parent_id = '' OR kind IN ('server', 'consumer')")
@@ -30,17 +32,29 @@ _ROUNDS = 5
 def traces(store: Store, asked: Asked) -> dict[str, Any]:
     """Return traces that have a span which meets every condition, the latest first.
 
-    Without conditions on spans, the spans that count are those where a trace enters a service.
+    Without conditions on spans, the spans that count are those where a trace enters a service. Of a range with very
+    many spans the scatter and the total are of a ``share`` of them; with ``whole`` of all.
     """
-    span = asked.window()
+    span, whole = asked.window(), asked.flag("whole")
     limit, cursor = asked.whole("limit", 100, 1, MOST), asked.whole("cursor", 0, 0, 2**63 - 1)
     wanted = _wanted(asked)
     asked.check()
     inside = [Condition("start_ns >= ? AND start_ns < ?", (span.from_ns, span.to_ns)), *wanted]
-    summed = _summed(store, inside, limit)
-    found, following = _page(store, inside, limit, cursor, summed)
+    latest = _latest(store, inside, _EACH * limit)
+    if len(latest) < _EACH * limit:
+        summed = _Summed(1.0, len(latest), len({each["trace_id"] for each in latest}), latest, latest)
+    else:
+        summed = _summed(store, inside, latest, 1.0 if whole else _share(store, inside[0]))
+    found, following = _page(store, inside, limit, cursor, latest)
     total, exact = _total(store, inside, summed)
-    return {"traces": found, "scatter": _scatter(summed), "total": total, "total_exact": exact, "next": following}
+    return {
+        "traces": found,
+        "scatter": _scatter(summed),
+        "share": summed.share,
+        "total": total,
+        "total_exact": exact,
+        "next": following,
+    }
 
 
 def _wanted(asked: Asked) -> list[Condition]:
@@ -59,74 +73,99 @@ def _wanted(asked: Asked) -> list[Condition]:
 
 @dataclass(frozen=True, slots=True)
 class _Summed:
-    """What one look at the matching spans gives: how many spans, of about how many traces, and some of them."""
+    """What one look at matching spans gives: how many there are, of about how many traces, and some of them."""
 
+    share: float
+    """Of all spans, how much was looked at."""
     spans: int
     about: int
-    latest: list[dict[str, Any]]
     slowest: list[dict[str, Any]]
     thinned: list[dict[str, Any]]
 
 
+_POINT = {name: name for name in ("trace_id", "start_ns", "duration_ns")} | {"error": "(status = 'error')::INTEGER"}
+"""What is wanted of a span, and what it is in SQL."""
 _SUMMED = """
-SELECT count(*), approx_count_distinct(trace_id), arg_max(span, start_ns, {latest}),
-    arg_max(span, duration_ns, {slowest}), arg_min(span, hash(trace_id), {thinned})
+SELECT count(*), approx_count_distinct(trace_id), arg_max(span, duration_ns, {slowest}),
+    arg_min(span, hash(trace_id), {thinned})
 FROM (
-    SELECT trace_id, start_ns, duration_ns,
-        struct_pack(trace_id, start_ns, duration_ns, error := (status = 'error')::INTEGER) AS span
-    FROM spans WHERE {where}
+    SELECT trace_id, duration_ns, struct_pack({point}) AS span FROM {spans} WHERE {where}
 )
 """
 
 
-def _summed(store: Store, inside: list[Condition], limit: int) -> _Summed:
+def _latest(store: Store, inside: list[Condition], most: int) -> list[dict[str, Any]]:
+    """Return the latest of the matching spans."""
     where, values = joined(inside)
-    sql = _SUMMED.format(latest=_EACH * limit, slowest=SLOWEST, thinned=SCATTER, where=where)
-    ((count, about, latest, slowest, thinned),) = store.query(sql, values)
-    return _Summed(count, about, latest or [], slowest or [], thinned or [])
+    sql = f"SELECT {', '.join(_POINT.values())} FROM spans WHERE {where} ORDER BY start_ns DESC LIMIT ?"  # noqa: S608 - parameters only
+    return [dict(zip(_POINT, row, strict=True)) for row in store.query(sql, [*values, most])]
+
+
+def _share(store: Store, window: Condition) -> float:
+    """Return how much of all spans is looked at, so that a page takes as long with many of them."""
+    ((count,),) = store.query(f"SELECT count(*) FROM spans WHERE {window.sql}", window.parameters)  # noqa: S608 - parameters only
+    return min(1.0, LOOKED_AT / max(int(count), 1))
+
+
+def _summed(store: Store, inside: list[Condition], latest: list[dict[str, Any]], share: float) -> _Summed:
+    where, values = joined(inside)
+    spans = "spans" if share == 1 else f"(SELECT * FROM spans TABLESAMPLE system({100 * share:.6f}%))"  # noqa: S608 - a number
+    point = ", ".join(f"{name} := {column}" for name, column in _POINT.items())
+    sql = _SUMMED.format(slowest=SLOWEST, thinned=SCATTER, point=point, spans=spans, where=where)
+    ((count, traces, slowest, thinned),) = store.query(sql, values)
+    count, about = round(count / share), round(traces / share)
+    if share < 1:
+        # A trace whose spans lie apart counts several times: the latest traces tell how many spans one has.
+        known = len({each["trace_id"] for each in latest})
+        about = max(known, min(about, round(count * known / len(latest))))
+    return _Summed(share, count, about, slowest or [], thinned or [])
 
 
 def _total(store: Store, inside: list[Condition], summed: _Summed) -> tuple[int, bool]:
     """Return how many traces there are, and whether that was counted exactly: of very many it is estimated."""
+    if summed.share < 1 or summed.spans > EXACT:
+        return summed.about, False
     if summed.spans <= SCATTER:
         return len({span["trace_id"] for span in summed.thinned}), True
-    if summed.spans > EXACT:
-        return summed.about, False
     where, values = joined(inside)
     ((total,),) = store.query(f"SELECT count(DISTINCT trace_id) FROM spans WHERE {where}", values)  # noqa: S608 - parameters only
     return total, True
 
 
 def _page(
-    store: Store, inside: list[Condition], limit: int, cursor: int, summed: _Summed
+    store: Store, inside: list[Condition], limit: int, cursor: int, latest: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return up to ``limit`` traces that began before ``cursor``, and the cursor of the next page."""
-    where, values = joined(inside)
-    sql = f"SELECT trace_id, start_ns FROM spans WHERE {where} AND start_ns < ? ORDER BY start_ns DESC LIMIT ?"  # noqa: S608 - parameters only
     order: dict[str, int] = {}
-    found = [(span["trace_id"], span["start_ns"]) for span in summed.latest]
-    if cursor:
-        found = store.query(sql, [*values, cursor, _EACH * limit])
+    found = _latest(store, [*inside, _before(cursor)], _EACH * limit) if cursor else latest
     for _ in range(_ROUNDS):
-        for trace_id, start in found:
-            order.setdefault(trace_id, start)
+        for span in found:
+            order.setdefault(span["trace_id"], span["start_ns"])
         if len(found) < _EACH * limit or len(order) > limit:
             break
-        found = store.query(sql, [*values, found[-1][1], _EACH * limit])
+        found = _latest(store, [*inside, _before(found[-1]["start_ns"])], _EACH * limit)
     chosen = list(order)[:limit]
     more = len(order) > limit or len(found) == _EACH * limit
     shown = _rows(store, {trace_id: order[trace_id] for trace_id in chosen}, inside, cursor)
     return shown, str(order[chosen[-1]]) if more and chosen else None
 
 
+def _before(start_ns: int) -> Condition:
+    return Condition("start_ns < ?", (start_ns,))
+
+
 _LISTED = """
+WITH theirs AS MATERIALIZED (
+    SELECT id FROM spans WHERE trace_id IN (SELECT unnest(?::VARCHAR[])) AND start_ns >= ? AND start_ns < ?
+)
 SELECT trace_id,
     coalesce(arg_min(name, start_ns) FILTER (parent_id = ''), arg_min(name, start_ns)),
     coalesce(arg_min(service, start_ns) FILTER (parent_id = ''), arg_min(service, start_ns)),
     list(DISTINCT service), min(start_ns), max(end_ns), count(*), count(*) FILTER (status = 'error'),
     max(model), max(version), {}
-FROM spans WHERE trace_id IN (SELECT unnest(?::VARCHAR[])) AND start_ns >= ? AND start_ns < ? GROUP BY trace_id
+FROM spans WHERE id IN (SELECT id FROM theirs) GROUP BY trace_id
 """
+"""The ids are looked for by themselves: the other columns of most spans are not read then."""
 
 
 def _rows(store: Store, chosen: dict[str, int], inside: list[Condition], cursor: int) -> list[dict[str, Any]]:
@@ -137,7 +176,7 @@ def _rows(store: Store, chosen: dict[str, int], inside: list[Condition], cursor:
     where, values = joined(inside) if cursor else ("", [])
     matched = f"max(start_ns) FILTER ({where})" if cursor else "NULL"
     around = (min(chosen.values()) - _AROUND_NS, min(max(chosen.values()) + _AROUND_NS, 2**63 - 1))
-    found = store.query(_LISTED.format(matched), [*values, list(chosen), *around])
+    found = store.query(_LISTED.format(matched), [list(chosen), *around, *values])
     rows = [
         {
             "trace_id": row[0],

@@ -1,9 +1,14 @@
 """Traces over the API equal what SQL says: lists, pages, the scatter, completion, one trace, two compared."""
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otelml.viewer.api.parameters import BadRequestError, NotFoundError
+from otelml.viewer.api import traces
+from otelml.viewer.api.parameters import Asked, BadRequestError, NotFoundError
 from otelml.viewer.api.trace import critical_path
+from otelml.viewer.store import Store
+
+MANY = 30_000
 
 
 def test_the_latest_come_first_with_what_sql_says(served):
@@ -33,6 +38,47 @@ def test_pages_have_every_trace_once(served):
     ((count,),) = served.store.query("SELECT count(DISTINCT trace_id) FROM spans WHERE name = 'predict delay'")
     assert len(seen) == len(set(seen)) == count == found["total"] == 120
     assert found["total_exact"] is True
+
+
+@pytest.fixture
+def many():
+    """Give a store of 30,000 traces of two spans each, a microsecond apart; the traces' numbers are their ids."""
+    request = ExportTraceServiceRequest()
+    sent = request.resource_spans.add().scope_spans.add().spans
+    for number in range(1, MANY + 1):
+        for part in range(2):
+            span = sent.add(name="call", trace_id=number.to_bytes(16), span_id=(2 * number + part).to_bytes(8))
+            span.parent_span_id = (2 * number).to_bytes(8) if part else b""
+            span.start_time_unix_nano = number * 1000
+            span.end_time_unix_nano = number * 1000 + number
+            span.attributes.add(key="number").value.int_value = number
+    with Store() as store:
+        store.add("traces", request)
+        yield store
+
+
+def test_of_very_many_spans_a_share_is_looked_at(many, monkeypatch):
+    """The latest are as exact as ever, the total is about right and said to be so, and every point is a trace."""
+    monkeypatch.setattr(traces, "LOOKED_AT", MANY)
+    asked = {"from": "1", "to": str(10**9), "name": "call"}
+    found = traces.traces(many, Asked(asked, now_ns=10**9))
+    assert [int(row["trace_id"], 16) for row in found["traces"]] == list(range(MANY, MANY - 100, -1))
+    assert (found["share"], found["total_exact"]) == (0.5, False)
+    assert 100 <= found["total"] <= 2 * MANY
+    drawn = {int(trace_id, 16): (start, seconds) for start, seconds, _, trace_id in found["scatter"]}
+    assert drawn == {number: (number * 1000, pytest.approx(number / 1e9)) for number in drawn}
+    whole = traces.traces(many, Asked({**asked, "whole": "1"}, now_ns=10**9))
+    assert whole["share"] == 1
+    assert whole["total"] == pytest.approx(MANY, rel=0.1)
+    assert MANY in {int(trace_id, 16) for *_, trace_id in whole["scatter"]}
+
+
+def test_few_that_match_among_very_many_are_all_there(many, monkeypatch):
+    """What is found by its attribute alone is counted and drawn exactly, however little is looked at otherwise."""
+    monkeypatch.setattr(traces, "LOOKED_AT", 10)
+    found = traces.traces(many, Asked({"from": "1", "to": str(10**9), "q": "number=17"}, now_ns=10**9))
+    assert (found["total"], found["total_exact"], found["share"]) == (1, True, 1)
+    assert [int(trace_id, 16) for *_, trace_id in found["scatter"]] == [17]
 
 
 def test_errors_and_durations_choose(served):

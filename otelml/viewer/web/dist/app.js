@@ -161,7 +161,7 @@ data:w?d.data:null,refused:w?d.refused:null,range:_,csv:no(e,{...d?.asked,format
 maximumFractionDigits:r}))}function Zi(e){return e.replace("-","\u2212")}function zt(e){return t=>t==null||!Number.isFinite(t)?"\u2013":e(t)}var J=zt(e=>{let t=Math.
 abs(e);return t===0?"0\u202Fs":t<1e-6?`${wt(e*1e9)}\u202Fns`:t<9995e-7?`${wt(e*1e6)}\u202F\xB5s`:t<.9995?`${wt(e*1e3)}\u202Fms`:t<120?`${wt(e)}\u202Fs`:t<7200?`${wt(
 e/60)}\u202Fmin`:t<172800?`${wt(e/3600)}\u202Fh`:`${wt(e/86400)}\u202Fd`}),lt=zt(e=>{let t=Math.abs(e);return t>=1e9?`${wt(e/1e9)}\u202FG`:t>=1e6?`${wt(e/1e6)}\u202F\
-M`:t>0&&t<1e-4?e.toExponential(2):Number.isInteger(e)?Zi(e.toLocaleString("en")):wt(e)}),se=zt(e=>Math.round(e).toLocaleString("en")),Fe=zt(e=>`${wt(e*100,Math.
+M`:t>0&&t<1e-4?e.toExponential(2):Number.isInteger(e)?Zi(e.toLocaleString("en")):wt(e)}),oe=zt(e=>Math.round(e).toLocaleString("en")),Fe=zt(e=>`${wt(e*100,Math.
 abs(e)<.1?2:3)}\u202F%`),Cr=zt(e=>`${wt(e)}\u202F/s`),Zn=zt(e=>{let t=["B","kB","MB","GB","TB"],[n,r]=[e,0];for(;Math.abs(n)>=1e3&&r<t.length-1;)[n,r]=[n/1e3,r+
 1];return`${wt(n)}\u202F${t[r]}`});function bn(e,t=!1){let n=`${e}|${t}`,r=Qi.get(n)??If(e,t);return Qi.set(n,r),r}var Qi=new Map;function If(e,t){if(t)return e===
 "By"?zt(r=>`${Zn(r)}/s`):e==="s"?zt(r=>`${J(r)}/s`):Cr;if(e==="s")return J;if(e==="ms")return zt(r=>J(r/1e3));if(e==="ns")return zt(r=>J(r/1e9));if(e==="By")return Zn;
@@ -172,7 +172,7 @@ now()){return new Date(e).toDateString()===new Date(t).toDateString()?ke(e):Vf.f
 return t<6e4?ke(e):ke(e).slice(0,5)}function ta(e){let t=[[86400,"d"],[3600,"h"],[60,"min"]],[n,r]=t.find(([o])=>e>=1.95*o)??[1,"s"];return`${Math.round(e/n)}\u202F${r}`}
 function Dn(e,t){let n=(t-e)/1e3;return n<10?"now":n<90?`${Math.round(n)}\u202Fs ago`:n<5400?`${Math.round(n/60)}\u202Fmin ago`:n<129600?`${Math.round(n/3600)}\u202F\
 h ago`:`${Math.round(n/86400)}\u202Fd ago`}function oo(e){return e==null||!Number.isFinite(e)?"\u2013":`\xD7${wt(e)}`}function Vt(e){return typeof e=="string"?e:
-e==null?"":typeof e=="object"?JSON.stringify(e):String(e)}function ae(e,t,n=`${t}s`){return`${se(e)} ${e===1?t:n}`}var na="otelml-theme",ra=window.matchMedia("(prefers-color-scheme: dark)"),Ks=new Set,Ys=Wf();function Wf(){try{let e=window.localStorage.getItem(na);return e===
+e==null?"":typeof e=="object"?JSON.stringify(e):String(e)}function ae(e,t,n=`${t}s`){return`${oe(e)} ${e===1?t:n}`}var na="otelml-theme",ra=window.matchMedia("(prefers-color-scheme: dark)"),Ks=new Set,Ys=Wf();function Wf(){try{let e=window.localStorage.getItem(na);return e===
 "dark"||e==="light"?e:null}catch{return null}}function Ho(){return Ys??(ra.matches?"dark":"light")}function Js(){document.documentElement.dataset.theme=Ho();for(let e of Ks)
 e()}function No(){Ys=Ho()==="dark"?"light":"dark";try{window.localStorage.setItem(na,Ys)}catch{}Js()}ra.addEventListener("change",Js);Js();function Pr(){let[e,t]=re(
 Ho);return we(()=>{let n=()=>t(Ho());return Ks.add(n),()=>{Ks.delete(n)}},[]),e}function de(e){return window.getComputedStyle(document.documentElement).getPropertyValue(
@@ -240,11 +240,11 @@ null).sort((f,d)=>(d.p95_s??0)-(f.p95_s??0))[0],i=new Set(e.map(f=>f.model)).siz
 version?` ${o.version}`:""}, answers 95 % within ${J(o.p95_s)}.`:"";return`${ae(i,"model")}${l} answered ${ae(n,"request")} ${t}; ${n?Fe(r/n):"\u2013"} failed.${u}`}
 function vn(e){let{live:t,from:n,to:r}=e.range;return`${t?"in the last":"in these"} ${ta((r-n)/1e3)}`}var tm=[{name:"Model",wide:!0,value:e=>`${e.model} ${e.version}`,
 show:e=>s(z,{children:[s(ie,{to:ee(Nn(e.model,e.version)),"data-row":!0,class:"name",children:[e.model||"(no name)"," ",s("span",{class:"version",children:e.version})]}),
-" ",s("span",{class:"muted sub",children:e.service.join(", ")})]})},{name:"Requests",numeric:!0,value:e=>e.requests,show:e=>se(e.requests)},{name:"Traffic",narrow:!0,
+" ",s("span",{class:"muted sub",children:e.service.join(", ")})]})},{name:"Requests",numeric:!0,value:e=>e.requests,show:e=>oe(e.requests)},{name:"Traffic",narrow:!0,
 show:e=>s(Ct,{values:e.spark?.requests??[]})},{name:"Errors",numeric:!0,value:e=>e.error_share,show:e=>e.errors?s(He,{of:(e.error_share??0)>=.01?"bad":"fair",children:Fe(
 e.error_share)}):s("span",{class:"muted",children:e.error_share===null?"\u2013":"0"})},{name:"p50",numeric:!0,narrow:!0,value:e=>e.p50_s,show:e=>J(e.p50_s)},{name:"\
 p95",numeric:!0,value:e=>e.p95_s,show:e=>J(e.p95_s)},{name:"p99",numeric:!0,narrow:!0,value:e=>e.p99_s,show:e=>J(e.p99_s)},{name:"p95 over time",narrow:!0,show:e=>s(
-Ct,{values:e.spark?.p95_s??[],fill:!1})},{name:"Rows",numeric:!0,narrow:!0,value:e=>e.rows,show:e=>se(e.rows)},{name:"Confidence",numeric:!0,narrow:!0,value:e=>e.
+Ct,{values:e.spark?.p95_s??[],fill:!1})},{name:"Rows",numeric:!0,narrow:!0,value:e=>e.rows,show:e=>oe(e.rows)},{name:"Confidence",numeric:!0,narrow:!0,value:e=>e.
 confidence_mean,show:e=>lt(e.confidence_mean===null?null:Math.round(e.confidence_mean*1e3)/1e3)},{name:"Last",numeric:!0,narrow:!0,value:e=>e.last_ns,show:e=>e.
 last_ns===null?"\u2013":Dn(e.last_ns/1e6,$r())}];function ca(){let e=Le("/api/models"),t=e.data?.models??[];return s(z,{children:[s(We,{title:"Models",answer:t.
 length?em(t,vn(e)):void 0,exports:{title:"Models",csv:e.csv,json:e.json}}),s(je,{answer:e,empty:n=>!n.models.length,signal:"predictions",children:n=>s("section",
@@ -460,9 +460,9 @@ side:T,_size:P}=b,R=T%2,D=b.label!=null?b.labelSize:0,O=P+D;O>0&&(R?(X-=O,T==3?(
 h,X-=Sn[1]+Sn[3],$e+=Sn[3],H-=Sn[2]+Sn[0],Ye+=Sn[0]}function jc(){let a=$e+X,c=Ye+H,p=$e,h=Ye;function b(y,T){switch(y){case 1:return a+=T,a-T;case 2:return c+=
 T,c-T;case 3:return p-=T,p+T;case 0:return h-=T,h+T}}k.forEach((y,T)=>{if(y.show&&y._show){let P=y.side;y._pos=b(P,y._size),y.label!=null&&(y._lpos=b(P,y.labelSize))}})}
 if(G.dataIdx==null){let a=G.hover,c=a.skip=new Set(a.skip??[]);c.add(void 0);let p=a.prox=le(a.prox),h=a.bias??=0;G.dataIdx=(b,y,T,P)=>{if(y==0)return T;let R=T,
-D=p(b,y,T,P)??Te,O=D>=0&&D<Te,N=E.ori==0?X:H,Q=G.left,me=t[0],ce=t[y];if(c.has(ce[T])){R=null;let oe=null,U=null,q;if(h==0||h==-1)for(q=T;oe==null&&q-- >0;)c.has(
-ce[q])||(oe=q);if(h==0||h==1)for(q=T;U==null&&q++<ce.length;)c.has(ce[q])||(U=q);if(oe!=null||U!=null)if(O){let Ee=oe==null?-1/0:A(me[oe],E,N,0),Ie=U==null?1/0:
-A(me[U],E,N,0),rt=Q-Ee,xe=Ie-Q;rt<=xe?rt<=D&&(R=oe):xe<=D&&(R=U)}else R=U==null?oe:oe==null?U:T-oe<=U-T?oe:U}else O&&Qe(Q-A(me[T],E,N,0))>D&&(R=null);return R}}
+D=p(b,y,T,P)??Te,O=D>=0&&D<Te,N=E.ori==0?X:H,Q=G.left,me=t[0],ce=t[y];if(c.has(ce[T])){R=null;let se=null,U=null,q;if(h==0||h==-1)for(q=T;se==null&&q-- >0;)c.has(
+ce[q])||(se=q);if(h==0||h==1)for(q=T;U==null&&q++<ce.length;)c.has(ce[q])||(U=q);if(se!=null||U!=null)if(O){let Ee=se==null?-1/0:A(me[se],E,N,0),Ie=U==null?1/0:
+A(me[U],E,N,0),rt=Q-Ee,xe=Ie-Q;rt<=xe?rt<=D&&(R=se):xe<=D&&(R=U)}else R=U==null?se:se==null?U:T-se<=U-T?se:U}else O&&Qe(Q-A(me[T],E,N,0))>D&&(R=null);return R}}
 let qn=a=>{G.event=a};G.idxs=ye,G._lock=!1;let ut=G.points;ut.show=le(ut.show),ut.size=le(ut.size),ut.stroke=le(ut.stroke),ut.width=le(ut.width),ut.fill=le(ut.fill);
 let sn=r.focus=Ue({},e.focus||{alpha:.3},G.focus),fr=sn.prox>=0,mr=fr&&ut.one,Ot=[],pr=[],dr=[];function jl(a,c){let p=ut.show(r,c);if(p instanceof HTMLElement)
 return Pt(p,vm),Pt(p,a.class),pn(p,-10,-10,X,H),x.insertBefore(p,Ot[c]),p}function Gl(a,c){if(o==1||c>0){let p=o==1&&S[a.scale].time,h=a.value;a.value=p?Aa(h)?za(
@@ -505,29 +505,29 @@ p,!1),Jl(p,!0),c._paths==null)){let h=vt;vt!=c.alpha&&(g.globalAlpha=vt=c.alpha)
 gaps:null,y=c.points.show(r,p,Ze,Xe,b),T=c.points.filter(r,p,y,b);(y||T)&&(c.points._paths=c.points.paths(r,p,Ze,Xe,T),Ql(p,!0))}vt!=h&&(g.globalAlpha=vt=h),nt(
 "drawSeries",p)}}),a&&(g.globalAlpha=vt=1)}}function Jl(a,c){let p=c?v[a].points:v[a];p._stroke=p.stroke(r,a),p._fill=p.fill(r,a)}function Ql(a,c){let p=c?v[a].
 points:v[a],{stroke:h,fill:b,clip:y,flags:T,_stroke:P=p._stroke,_fill:R=p._fill,_width:D=p.width}=p._paths;D=Me(D*he,3);let O=null,N=D%2/2;c&&R==null&&(R=D>0?"#\
-fff":P);let Q=p.pxAlign==1&&N>0;if(Q&&g.translate(N,N),!c){let me=xt-D/2,ce=At-D/2,oe=bt+D,U=Ut+D;O=new Path2D,O.rect(me,ce,oe,U)}c?vs(P,D,p.dash,p.cap,R,h,b,T,
+fff":P);let Q=p.pxAlign==1&&N>0;if(Q&&g.translate(N,N),!c){let me=xt-D/2,ce=At-D/2,se=bt+D,U=Ut+D;O=new Path2D,O.rect(me,ce,se,U)}c?vs(P,D,p.dash,p.cap,R,h,b,T,
 y):Jc(a,P,D,p.dash,p.cap,R,h,b,T,O,y),Q&&g.translate(-N,-N)}function Jc(a,c,p,h,b,y,T,P,R,D,O){let N=!1;R!=0&&V.forEach((Q,me)=>{if(Q.series[0]==a){let ce=v[Q.series[1]],
-oe=t[Q.series[1]],U=(ce._paths||co).band;Fn(U)&&(U=Q.dir==1?U[0]:U[1]);let q,Ee=null;ce.show&&U&&Dm(oe,Ze,Xe)?(Ee=Q.fill(r,me)||y,q=ce._paths.clip):U=null,vs(c,
+se=t[Q.series[1]],U=(ce._paths||co).band;Fn(U)&&(U=Q.dir==1?U[0]:U[1]);let q,Ee=null;ce.show&&U&&Dm(se,Ze,Xe)?(Ee=Q.fill(r,me)||y,q=ce._paths.clip):U=null,vs(c,
 p,h,b,Ee,T,P,R,D,O,q,U),N=!0}}),N||vs(c,p,h,b,y,T,P,R,D,O)}let Zl=Nr|pl;function vs(a,c,p,h,b,y,T,P,R,D,O,N){Ul(a,c,p,h,b),(R||D||N)&&(g.save(),R&&g.clip(R),D&&
 g.clip(D)),N?(P&Zl)==Zl?(g.clip(N),O&&g.clip(O),yo(b,T),vo(a,y,c)):P&pl?(yo(b,T),g.clip(N),vo(a,y,c)):P&Nr&&(g.save(),g.clip(N),O&&g.clip(O),yo(b,T),g.restore(),
 vo(a,y,c)):(yo(b,T),vo(a,y,c)),(R||D||N)&&g.restore()}function vo(a,c,p){p>0&&(c instanceof Map?c.forEach((h,b)=>{g.strokeStyle=bo=b,g.stroke(h)}):c!=null&&a&&g.
 stroke(c))}function yo(a,c){c instanceof Map?c.forEach((p,h)=>{g.fillStyle=hr=h,g.fill(p)}):c!=null&&a&&g.fill(c)}function Qc(a,c,p,h){let b=k[a],y;if(h<=0)y=[0,
 0];else{let T=b._space=b.space(r,a,c,p,h),P=b._incrs=b.incrs(r,a,c,p,h,T);y=td(c,p,P,h,T)}return b._found=y}function ys(a,c,p,h,b,y,T,P,R,D){let O=T%2/2;M==1&&g.
-translate(O,O),Ul(P,T,R,D,P),g.beginPath();let N,Q,me,ce,oe=b+(h==0||h==3?-y:y);p==0?(Q=b,ce=oe):(N=b,me=oe);for(let U=0;U<a.length;U++)c[U]!=null&&(p==0?N=me=a[U]:
+translate(O,O),Ul(P,T,R,D,P),g.beginPath();let N,Q,me,ce,se=b+(h==0||h==3?-y:y);p==0?(Q=b,ce=se):(N=b,me=se);for(let U=0;U<a.length;U++)c[U]!=null&&(p==0?N=me=a[U]:
 Q=ce=a[U],g.moveTo(N,Q),g.lineTo(me,ce));g.stroke(),M==1&&g.translate(-O,-O)}function Zc(a){let c=!0;return k.forEach((p,h)=>{if(!p.show)return;let b=S[p.scale];
 if(b.min==null){p._show&&(c=!1,p._show=!1,gr(!1));return}else p._show||(c=!1,p._show=!0,gr(!1));let y=p.side,T=y%2,{min:P,max:R}=b,[D,O]=Qc(h,P,R,T==0?X:H);if(O==
-0)return;let N=b.distr==2,Q=p._splits=p.splits(r,h,P,R,D,O,N),me=b.distr==2?Q.map(q=>Kt[q]):Q,ce=b.distr==2?Kt[Q[1]]-Kt[Q[0]]:D,oe=p._values=p.values(r,p.filter(
-r,me,h,O,ce),h,O,ce);p._rotate=y==2?p.rotate(r,oe,h,O):0;let U=p._size;p._size=Gt(p.size(r,oe,h,a)),U!=null&&p._size!=U&&(c=!1)}),c}function Xc(a){let c=!0;return ql.
+0)return;let N=b.distr==2,Q=p._splits=p.splits(r,h,P,R,D,O,N),me=b.distr==2?Q.map(q=>Kt[q]):Q,ce=b.distr==2?Kt[Q[1]]-Kt[Q[0]]:D,se=p._values=p.values(r,p.filter(
+r,me,h,O,ce),h,O,ce);p._rotate=y==2?p.rotate(r,se,h,O):0;let U=p._size;p._size=Gt(p.size(r,se,h,a)),U!=null&&p._size!=U&&(c=!1)}),c}function Xc(a){let c=!0;return ql.
 forEach((p,h)=>{let b=p(r,h,Bn,a);b!=Sn[h]&&(c=!1),Sn[h]=b}),c}function ef(){for(let a=0;a<k.length;a++){let c=k[a];if(!c.show||!c._show)continue;let p=c.side,h=p%
 2,b,y,T=c.stroke(r,a),P=p==0||p==3?-1:1,[R,D]=c._found;if(c.label!=null){let ht=c.labelGap*P,Tt=Je((c._lpos+ht)*he);Kl(c.labelFont[0],T,"center",p==2?"top":ha),
 g.save(),h==1?(b=y=0,g.translate(Tt,Je(At+Ut/2)),g.rotate((p==3?-jo:jo)/2)):(b=Je(xt+bt/2),y=Tt);let Yn=ou(c.label)?c.label(r,a,R,D):c.label;g.fillText(Yn,b,y),
-g.restore()}if(D==0)continue;let O=S[c.scale],N=h==0?bt:Ut,Q=h==0?xt:At,me=c._splits,ce=O.distr==2?me.map(ht=>Kt[ht]):me,oe=O.distr==2?Kt[me[1]]-Kt[me[0]]:R,U=c.
+g.restore()}if(D==0)continue;let O=S[c.scale],N=h==0?bt:Ut,Q=h==0?xt:At,me=c._splits,ce=O.distr==2?me.map(ht=>Kt[ht]):me,se=O.distr==2?Kt[me[1]]-Kt[me[0]]:R,U=c.
 ticks,q=c.border,Ee=U.show?U.size:0,Ie=Je(Ee*he),rt=Je((c.alignTo==2?c._size-Ee-c.gap:c.gap)*he),xe=c._rotate*-jo/180,ze=$(c._pos*he),kt=(Ie+rt)*P,dt=ze+kt;y=h==
 0?dt:0,b=h==1?dt:0;let Ht=c.font[0],Yt=c.align==1?Lr:c.align==2?Xs:xe>0?Lr:xe<0?Xs:h==0?"center":p==3?Xs:Lr,un=xe||h==1?"middle":p==2?"top":ha;Kl(Ht,T,Yt,un);let St=c.
 font[1]*c.lineGap,Nt=me.map(ht=>$(u(ht,O,N,Q))),Jt=c._values;for(let ht=0;ht<Jt.length;ht++){let Tt=Jt[ht];if(Tt!=null){h==0?b=Nt[ht]:y=Nt[ht],Tt=""+Tt;let Yn=Tt.
 indexOf(`
 `)==-1?[Tt]:Tt.split(/\n/gm);for(let gt=0;gt<Yn.length;gt++){let wi=Yn[gt];xe?(g.save(),g.translate(b,y+gt*St),g.rotate(xe),g.fillText(wi,0,0),g.restore()):g.fillText(
-wi,b,y+gt*St)}}}U.show&&ys(Nt,U.filter(r,ce,a,D,oe),h,p,ze,Ie,Me(U.width*he,3),U.stroke(r,a),U.dash,U.cap);let cn=c.grid;cn.show&&ys(Nt,cn.filter(r,ce,a,D,oe),h,
+wi,b,y+gt*St)}}}U.show&&ys(Nt,U.filter(r,ce,a,D,se),h,p,ze,Ie,Me(U.width*he,3),U.stroke(r,a),U.dash,U.cap);let cn=c.grid;cn.show&&ys(Nt,cn.filter(r,ce,a,D,se),h,
 h==0?2:1,h==0?At:xt,h==0?Ut:bt,Me(cn.width*he,3),cn.stroke(r,a),cn.dash,cn.cap),q.show&&ys([ze],[1],h==0?1:0,h==0?1:2,h==1?At:xt,h==1?Ut:bt,Me(q.width*he,3),q.stroke(
 r,a),q.dash,q.cap)}nt("drawAxes")}function gr(a){v.forEach((c,p)=>{p>0&&(c._paths=null,a&&(o==1?(c.min=null,c.max=null):c.facets.forEach(h=>{h.min=null,h.max=null})))})}
 let xo=!1,xs=!1,Kr=[];function tf(){xs=!1;for(let a=0;a<Kr.length;a++)nt(...Kr[a]);Kr.length=0}function wr(){xo||(Km(Xl),xo=!0)}function nf(a,c=!1){xo=!0,xs=c,a(
@@ -559,17 +559,17 @@ idx)||ye.fill(a.idx),ne.idx=ye[0]),Ke&&ne.live){for(let p=0;p<v.length;p++)(p>0|
 let p=v[a],h=a==0&&F==2?Kt:t[a],b;Rt?b=p.values(r,a,c)??kn:(b=p.value(r,c==null?null:h[c],a,c),b=b==null?kn:{_:b}),ne.values[a]=b}function Kn(a,c,p){ni=Ce,ri=Oe,
 [Ce,Oe]=G.move(r,Ce,Oe),G.left=Ce,G.top=Oe,mt&&(_r&&pn(_r,Je(Ce),0,X,H),br&&pn(br,0,Je(Oe),X,H));let h,b=Ze>Xe;gn=Te,$n=null;let y=E.ori==0?X:H,T=E.ori==1?X:H;if(Ce<
 0||ot==0||b){h=G.idx=null;for(let P=0;P<v.length;P++){let R=Ot[P];R!=null&&pn(R,-10,-10,X,H)}fr&&ln(null,kr,!0,a==null&&Ge.setSeries),ne.live&&(ye.fill(h),Dt=!0)}else{
-let P,R,D;o==1&&(P=E.ori==0?Ce:Oe,R=an(P,L),h=G.idx=en(R,t[0],Ze,Xe),D=A(t[0][h],E,y,0));let O=-10,N=-10,Q=0,me=0,ce=!0,oe="",U="";for(let q=o==2?1:0;q<v.length;q++){
+let P,R,D;o==1&&(P=E.ori==0?Ce:Oe,R=an(P,L),h=G.idx=en(R,t[0],Ze,Xe),D=A(t[0][h],E,y,0));let O=-10,N=-10,Q=0,me=0,ce=!0,se="",U="";for(let q=o==2?1:0;q<v.length;q++){
 let Ee=v[q],Ie=ye[q],rt=Ie==null?null:o==1?t[q][Ie]:t[q][1][Ie],xe=G.dataIdx(r,q,h,R),ze=xe==null?null:o==1?t[q][xe]:t[q][1][xe];if(Dt=Dt||ze!=rt||xe!=Ie,ye[q]=
 xe,q>0&&Ee.show){let kt=xe==null?-10:xe==h?D:A(o==1?t[0][xe]:t[q][0][xe],E,y,0),dt=ze==null?-10:Y(ze,o==1?S[Ee.scale]:S[Ee.facets[1].scale],T,0);if(fr&&ze!=null){
 let Ht=E.ori==1?Ce:Oe,Yt=Qe(sn.dist(r,q,xe,dt,Ht));if(Yt<gn){let un=sn.bias;if(un!=0){let St=an(Ht,Ee.scale),Nt=ze>=0?1:-1,Jt=St>=0?1:-1;Jt==Nt&&(Jt==1?un==1?ze>=
 St:ze<=St:un==1?ze<=St:ze>=St)&&(gn=Yt,$n=q)}else gn=Yt,$n=q}}if(Dt||mr){let Ht,Yt;E.ori==0?(Ht=kt,Yt=dt):(Ht=dt,Yt=kt);let un,St,Nt,Jt,cn,ht,Tt=!0,Yn=ut.bbox;if(Yn!=
 null){Tt=!1;let gt=Yn(r,q);Nt=gt.left,Jt=gt.top,un=gt.width,St=gt.height}else Nt=Ht,Jt=Yt,un=St=ut.size(r,q);if(ht=ut.fill(r,q),cn=ut.stroke(r,q),mr)q==$n&&gn<=
-sn.prox&&(O=Nt,N=Jt,Q=un,me=St,ce=Tt,oe=ht,U=cn);else{let gt=Ot[q];gt!=null&&(pr[q]=Nt,dr[q]=Jt,Ma(gt,un,St,Tt),Sa(gt,ht,cn),pn(gt,Gt(Nt),Gt(Jt),X,H))}}}}if(mr){
-let q=sn.prox,Ee=Un==null?gn<=q:gn>q||$n!=Un;if(Dt||Ee){let Ie=Ot[0];Ie!=null&&(pr[0]=O,dr[0]=N,Ma(Ie,Q,me,ce),Sa(Ie,oe,U),pn(Ie,Gt(O),Gt(N),X,H))}}}if(Pe.show&&
-Tn)if(a!=null){let[P,R]=Ge.scales,[D,O]=Ge.match,[N,Q]=a.cursor.sync.scales,me=a.cursor.drag;if(et=me._x,tt=me._y,et||tt){let{left:ce,top:oe,width:U,height:q}=a.
-select,Ee=a.scales[N].ori,Ie=a.posToVal,rt,xe,ze,kt,dt,Ht=P!=null&&D(P,N),Yt=R!=null&&O(R,Q);Ht&&et?(Ee==0?(rt=ce,xe=U):(rt=oe,xe=q),ze=S[P],kt=A(Ie(rt,N),ze,y,
-0),dt=A(Ie(rt+xe,N),ze,y,0),Yr(tn(kt,dt),Qe(dt-kt))):Yr(0,y),Yt&&tt?(Ee==1?(rt=ce,xe=U):(rt=oe,xe=q),ze=S[R],kt=Y(Ie(rt,Q),ze,T,0),dt=Y(Ie(rt+xe,Q),ze,T,0),Jr(tn(
+sn.prox&&(O=Nt,N=Jt,Q=un,me=St,ce=Tt,se=ht,U=cn);else{let gt=Ot[q];gt!=null&&(pr[q]=Nt,dr[q]=Jt,Ma(gt,un,St,Tt),Sa(gt,ht,cn),pn(gt,Gt(Nt),Gt(Jt),X,H))}}}}if(mr){
+let q=sn.prox,Ee=Un==null?gn<=q:gn>q||$n!=Un;if(Dt||Ee){let Ie=Ot[0];Ie!=null&&(pr[0]=O,dr[0]=N,Ma(Ie,Q,me,ce),Sa(Ie,se,U),pn(Ie,Gt(O),Gt(N),X,H))}}}if(Pe.show&&
+Tn)if(a!=null){let[P,R]=Ge.scales,[D,O]=Ge.match,[N,Q]=a.cursor.sync.scales,me=a.cursor.drag;if(et=me._x,tt=me._y,et||tt){let{left:ce,top:se,width:U,height:q}=a.
+select,Ee=a.scales[N].ori,Ie=a.posToVal,rt,xe,ze,kt,dt,Ht=P!=null&&D(P,N),Yt=R!=null&&O(R,Q);Ht&&et?(Ee==0?(rt=ce,xe=U):(rt=se,xe=q),ze=S[P],kt=A(Ie(rt,N),ze,y,
+0),dt=A(Ie(rt+xe,N),ze,y,0),Yr(tn(kt,dt),Qe(dt-kt))):Yr(0,y),Yt&&tt?(Ee==1?(rt=ce,xe=U):(rt=se,xe=q),ze=S[R],kt=Y(Ie(rt,Q),ze,T,0),dt=Y(Ie(rt+xe,Q),ze,T,0),Jr(tn(
 kt,dt),Qe(dt-kt))):Jr(0,T)}else Ps()}else{let P=Qe(ni-ei),R=Qe(ri-ti);if(E.ori==1){let Q=P;P=R,R=Q}et=st.x&&P>=st.dist,tt=st.y&&R>=st.dist;let D=st.uni;D!=null?
 et&&tt&&(et=P>=D,tt=R>=D,!et&&!tt&&(R>P?tt=!0:et=!0)):st.x&&st.y&&(et||tt)&&(et=tt=!0);let O,N;et&&(E.ori==0?(O=vr,N=Ce):(O=yr,N=Oe),Yr(tn(O,N),Qe(N-O)),tt||Jr(
 0,T)),tt&&(E.ori==1?(O=vr,N=Ce):(O=yr,N=Oe),Jr(tn(O,N),Qe(N-O)),et||Yr(0,y)),!et&&!tt&&(Yr(0,0),Jr(0,0))}if(st._x=et,st._y=tt,a==null){if(p){if(gi!=null){let[P,
@@ -577,14 +577,14 @@ R]=Ge.scales;Ge.values[0]=P!=null?an(E.ori==0?Ce:Oe,P):null,Ge.values[1]=R!=null
 prox;Un==null?gn<=R&&ln($n,kr,!0,P):gn>R?ln(null,kr,!0,P):$n!=Un&&ln($n,kr,!0,P)}}Dt&&(ne.idx=h,Ms()),c!==!1&&nt("setCursor")}let Cn=null;Object.defineProperty(
 r,"rect",{get(){return Cn==null&&Qr(!1),Cn}});function Qr(a=!1){a?Cn=null:(Cn=x.getBoundingClientRect(),nt("syncRect",Cn))}function li(a,c,p,h,b,y,T){G._lock||Tn&&
 a!=null&&a.movementX==0&&a.movementY==0||($s(a,c,p,h,b,y,T,!1,a!=null),a!=null?Kn(null,!0,!0):Kn(c,!0,!1))}function $s(a,c,p,h,b,y,T,P,R){if(Cn==null&&Qr(!1),qn(
-a),a!=null)p=a.clientX-Cn.left,h=a.clientY-Cn.top;else{if(p<0||h<0){Ce=-10,Oe=-10;return}let[D,O]=Ge.scales,N=c.cursor.sync,[Q,me]=N.values,[ce,oe]=N.scales,[U,
+a),a!=null)p=a.clientX-Cn.left,h=a.clientY-Cn.top;else{if(p<0||h<0){Ce=-10,Oe=-10;return}let[D,O]=Ge.scales,N=c.cursor.sync,[Q,me]=N.values,[ce,se]=N.scales,[U,
 q]=Ge.match,Ee=c.axes[0].side%2==1,Ie=E.ori==0?X:H,rt=E.ori==1?X:H,xe=Ee?y:b,ze=Ee?b:y,kt=Ee?h:p,dt=Ee?p:h;if(ce!=null?p=U(D,ce)?u(Q,S[D],Ie,0):-10:p=Ie*(kt/xe),
-oe!=null?h=q(O,oe)?u(me,S[O],rt,0):-10:h=rt*(dt/ze),E.ori==1){let Ht=p;p=h,h=Ht}}R&&(c==null||c.cursor.event.type==el)&&((p<=1||p>=X-1)&&(p=Xn(p,X)),(h<=1||h>=H-
+se!=null?h=q(O,se)?u(me,S[O],rt,0):-10:h=rt*(dt/ze),E.ori==1){let Ht=p;p=h,h=Ht}}R&&(c==null||c.cursor.event.type==el)&&((p<=1||p>=X-1)&&(p=Xn(p,X)),(h<=1||h>=H-
 1)&&(h=Xn(h,H))),P?(ei=p,ti=h,[vr,yr]=G.move(r,p,h)):(Ce=p,Oe=h)}let Cs={width:0,height:0,left:0,top:0};function Ps(){ko(Cs,!1)}let ii,ai,ui,ci;function fi(a,c,p,h,b,y,T){
 Tn=!0,et=tt=st._x=st._y=!1,$s(a,c,p,h,b,y,T,!0,!1),a!=null&&(pt(tl,ll,mi,!1),Zr(wa,r,vr,yr,X,H,null));let{left:P,top:R,width:D,height:O}=Pe;ii=P,ai=R,ui=D,ci=O}
 function mi(a,c,p,h,b,y,T){Tn=st._x=st._y=!1,$s(a,c,p,h,b,y,T,!1,!0);let{left:P,top:R,width:D,height:O}=Pe,N=D>0||O>0,Q=ii!=P||ai!=R||ui!=D||ci!=O;if(N&&Q&&ko(Pe),
-st.setScale&&N&&Q){let me=P,ce=D,oe=R,U=O;if(E.ori==1&&(me=R,ce=O,oe=P,U=D),et&&Mn(L,an(me,L),an(me+ce,L)),tt)for(let q in S){let Ee=S[q];q!=L&&Ee.from==null&&Ee.
-min!=Te&&Mn(q,an(oe+U,q),an(oe,q))}Ps()}else G.lock&&(G._lock=!G._lock,Kn(c,!0,a!=null));a!=null&&(ar(tl,ll),Zr(tl,r,Ce,Oe,X,H,null))}function pf(a,c,p,h,b,y,T){
+st.setScale&&N&&Q){let me=P,ce=D,se=R,U=O;if(E.ori==1&&(me=R,ce=O,se=P,U=D),et&&Mn(L,an(me,L),an(me+ce,L)),tt)for(let q in S){let Ee=S[q];q!=L&&Ee.from==null&&Ee.
+min!=Te&&Mn(q,an(se+U,q),an(se,q))}Ps()}else G.lock&&(G._lock=!G._lock,Kn(c,!0,a!=null));a!=null&&(ar(tl,ll),Zr(tl,r,Ce,Oe,X,H,null))}function pf(a,c,p,h,b,y,T){
 if(G._lock)return;qn(a);let P=Tn;if(Tn){let R=!0,D=!0,O=10,N,Q;E.ori==0?(N=et,Q=tt):(N=tt,Q=et),N&&Q&&(R=Ce<=O||Ce>=X-O,D=Oe<=O||Oe>=H-O),N&&R&&(Ce=Ce<vr?0:X),Q&&
 D&&(Oe=Oe<yr?0:H),Kn(null,!0,!0),Tn=!1}Ce=-10,Oe=-10,ye.fill(null),Kn(null,!0,!0),P&&(Tn=P)}function pi(a,c,p,h,b,y,T){G._lock||(qn(a),fs(),Ps(),a!=null&&Zr(va,
 r,Ce,Oe,X,H,null))}function di(){k.forEach(nd),cs(r.width,r.height,!0)}nr(Go,Ar,di);let Sr={};Sr.mousedown=fi,Sr.mousemove=li,Sr.mouseup=mi,Sr.dblclick=pi,Sr.setSeries=
@@ -631,7 +631,7 @@ show:t=>s(z,{children:[s("span",{class:"name",children:t.name})," ",s("span",{cl
 tate",value:t=>t.state,show:t=>s(He,{of:zu[t.state]?.[0]??"quiet",children:zu[t.state]?.[1]??t.state})},{name:"Good",numeric:!0,value:t=>t.sli,show:t=>hd(t.sli)},
 {name:"Budget left",numeric:!0,value:t=>t.budget_left,show:t=>(t.budget_left??1)<0?s(He,{of:"bad",children:Fe(t.budget_left)}):Fe(t.budget_left)},{name:"Budget",
 narrow:!0,show:t=>s(Ct,{values:t.budget??[]})},...Vu.map(t=>({name:`Burn ${t}`,numeric:!0,narrow:!0,value:n=>n.burn[t],show:n=>pd(n.burn[t])})),{name:"Of",numeric:!0,
-narrow:!0,value:t=>t.total,show:t=>se(t.total)}]}),s("p",{class:"under muted",children:"Burn \xD71 spends the whole budget in exactly its window; above \xD714.4 over \
+narrow:!0,value:t=>t.total,show:t=>oe(t.total)}]}),s("p",{class:"under muted",children:"Burn \xD71 spends the whole budget in exactly its window; above \xD714.4 over \
 1 h and 5 min somebody is paged, above \xD76 over 6 h too."})]})}function hd(e){return e===null?"\u2013":`${(Math.floor(e*1e5)/1e3).toLocaleString("en",{maximumFractionDigits:3})}\
 \u202F%`}var gd={firing:"bad",pending:"fair"};function wd({data:e}){return s("section",{class:"panel flush","aria-label":"Alerts",children:s(Se,{caption:"Alerts",
 rows:e.alerts,id:(t,n)=>`${t.name}${n}`,columns:[{name:"Alert",wide:!0,value:t=>t.name,show:t=>s(z,{children:[s("span",{class:"name",children:t.name})," ",s("sp\
@@ -648,7 +648,7 @@ id}${t.where}${n}`,columns:[{name:"Grade",show:t=>s(He,{of:bd[t.severity]??"fair
 s("span",{class:"muted sub",children:t.where})]})},{name:"Fix",show:t=>s(z,{children:[t.fix," ",t.docs&&s(El,{to:t.docs,children:"more"})]})}]})}):null}function xd({
 data:e}){let t=Object.entries(e.received).map(([o,i])=>({signal:o,...i})),n=o=>Array.isArray(o.per_s)?o.per_s:[],r=o=>Array.isArray(o.per_s)?ts(o.per_s):o.per_s;
 return s($t,{title:"Received",children:s(Se,{caption:"Received",rows:t,id:o=>o.signal,columns:[{name:"Signal",wide:!0,show:o=>o.signal},{name:"Items",numeric:!0,
-value:o=>o.items,show:o=>se(o.items)},{name:"Requests",numeric:!0,value:o=>o.requests,show:o=>se(o.requests)},{name:"Now",numeric:!0,value:r,show:o=>Cr(r(o))},{
+value:o=>o.items,show:o=>oe(o.items)},{name:"Requests",numeric:!0,value:o=>o.requests,show:o=>oe(o.requests)},{name:"Now",numeric:!0,value:r,show:o=>Cr(r(o))},{
 name:"Over time",narrow:!0,show:o=>s(Ct,{values:n(o)})}]})})}function kd({data:e}){return e.gaps.length?s($t,{title:"Gaps",note:"a sender that had been heard wa\
 s silent",children:s(Se,{caption:"Gaps",rows:e.gaps,id:(t,n)=>String(n),columns:[{name:"Sender",wide:!0,show:t=>s(z,{children:[t.service," ",s("span",{class:"mu\
 ted sub mono",children:t.instance})]})},{name:"Signal",show:t=>t.signal},{name:"From",numeric:!0,show:t=>Mt(t.from_ns/1e6)},{name:"To",numeric:!0,narrow:!0,show:t=>ke(
@@ -689,110 +689,111 @@ return s(Wr,{label:e,height:o,draw:f,onPoint:(m,g)=>{let _=d(m,g);return _&&`${k
 r(_[3])}})}function Ad(e,t,n){e.globalAlpha=t.length>600?.45:.75,e.fillStyle=de("now");for(let r of t){if(r[2])continue;let[o,i]=n(r);e.beginPath(),e.arc(o,i,2.2,
 0,7),e.fill()}e.globalAlpha=1,e.fillStyle=de("bad-mark");for(let r of t){if(!r[2])continue;let[o,i]=n(r);e.fillRect(o-3,i-3,6,6)}}var Ll=["q","service","model","name","errors","min_s","max_s","cursor"],Dd=100;function Ju(){let{query:e}=Ve(),t=Object.fromEntries(Ll.map(r=>[r,e.get(r)])),n=Le(
 "/api/traces",{...t,limit:Dd});return s(z,{children:[s(We,{title:"Traces",answer:n.data?Hd(n.data,vn(n)):void 0,exports:{title:"Traces",csv:n.csv,json:n.json}}),
-s(Fd,{slow:Nd(n.data)}),s(je,{answer:n,empty:r=>!r.traces.length,signal:Yu(e)?"traces that match":"traces",clear:Yu(e)?Od:void 0,children:r=>s(z,{children:[s(ft,
-{title:"Durations",note:`${r.scatter.length<r.total?`${se(r.scatter.length)} of ${se(r.total)}, the slowest kept`:"every trace"}; a click opens it`,grid:()=>Id(
-r),children:s(Ku,{label:`Durations of ${se(r.scatter.length)} traces over time`,dots:r.scatter,range:n.range,onOpen:o=>It(ee(`/trace/${o}`))})}),s(zd,{data:r})]})})]})}
-function Yu(e){return Ll.some(t=>e.get(t))}function Od(){pe(Object.fromEntries(Ll.map(e=>[e,null])))}function Hd(e,t){if(!e.total)return;let n=e.scatter.filter(
-l=>l[2]).length,r=e.scatter.reduce((l,u)=>Math.max(l,u[1]),0),o=e.scatter.length>=e.total,i=n?`${o?"":"at least "}${ae(n,"trace")} with errors`:o?"none with err\
-ors":"no errors among those drawn";return`${ae(e.total,"trace")} ${t}, ${i}; the slowest took ${J(r)}.`}function Nd(e){let t=(e?.scatter??[]).map(r=>r[1]).sort(
-(r,o)=>r-o),n=t[Math.floor(t.length*.95)];return n===void 0?null:Number(n.toPrecision(2))}function Fd({slow:e}){let{query:t}=Ve(),[n,r,o]=[t.get("errors"),t.get(
-"min_s"),t.get("model")];return s("div",{class:"filters",children:[s(ns,{signal:"traces",label:"Search traces",example:"model=delay status=error duration>50ms h\
-ttp.route~predict"}),s("button",{type:"button",class:"toggle","aria-pressed":!!n,onClick:()=>pe({errors:n?null:1,cursor:null}),title:"Errors only (e)",children:"\
-Errors only"}),s("button",{type:"button",class:"toggle","aria-pressed":!!r,disabled:!r&&e===null,onClick:()=>pe({min_s:r?null:e,cursor:null}),children:r?`Slow o\
-nly: from ${J(Number(r))}`:"Slow only"}),o&&s("button",{type:"button",class:"toggle","aria-pressed":"true",onClick:()=>pe({model:null,cursor:null}),children:[o,
-" ",s("span",{"aria-hidden":"true",children:"\u2715"})]})]})}function Id(e){return{columns:["time","duration (s)","error","trace"],rows:e.scatter.map(([t,n,r,o])=>[
-new Date(t/1e6).toISOString(),n,r,o])}}function zd({data:e}){let[t,n]=re([]),r=Math.max(...e.traces.map(l=>l.duration_s),1e-9),o=l=>n(u=>u.includes(l)?u.filter(
-f=>f!==l):[...u.slice(-1),l]);return s("section",{class:"panel flush","aria-label":"Traces",children:[s(Se,{caption:"Traces",columns:[{name:"Time",value:l=>l.start_ns,
-show:l=>s("span",{class:"muted",children:ke(l.start_ns/1e6,!0)})},{name:"Trace",wide:!0,value:l=>l.name,show:l=>s(z,{children:[s(ie,{to:ee(`/trace/${l.trace_id}`),
-"data-row":!0,class:"name",children:l.name||"(no name)"})," ",s("span",{class:"muted sub",children:l.services.join(", ")||l.service})]})},{name:"Model",narrow:!0,
-value:l=>`${l.model} ${l.version}`,show:l=>l.model&&s(ie,{class:"one-line",to:ee(Nn(l.model,l.version??"")),children:`${l.model} ${l.version??""}`.trim()})},{name:"\
-Spans",numeric:!0,narrow:!0,value:l=>l.spans,show:l=>se(l.spans)},{name:"Errors",numeric:!0,narrow:!0,value:l=>l.errors,show:l=>l.errors?s(He,{of:"bad",children:se(
-l.errors)}):s("span",{class:"muted",children:"0"})},{name:"Length",narrow:!0,show:l=>s(Hn,{of:l.duration_s/r,tone:l.errors?"bad-mark":"now"})},{name:"Duration",
-numeric:!0,value:l=>l.duration_s,show:l=>J(l.duration_s)},{name:"Pick",narrow:!0,show:l=>s("input",{type:"checkbox","aria-label":`Compare ${l.name} of ${ke(l.start_ns/
-1e6,!0)}`,checked:t.includes(l.trace_id),onChange:()=>o(l.trace_id)})}],rows:e.traces,id:l=>l.trace_id,tone:l=>l.errors?"failed":void 0}),s("p",{class:"under",children:[
-t.length===2?s(ie,{class:"button",to:ee("/compare-traces",{a:t[0],b:t[1]}),children:"Compare the two"}):s("span",{class:"muted narrow",children:"Pick two to com\
-pare them."}),s(Rl,{next:e.next,shown:e.traces.length,total:e.total})]})]})}function Rl({next:e,shown:t,total:n}){let{query:r}=Ve();return s("span",{class:"page\
-s",children:[s("span",{class:"muted",children:[se(t)," of ",se(n)]}),r.get("cursor")&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:null}),children:"\
-Newest"}),e!=null&&e!==""&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:e}),children:"Older"})]})}var Al=["q","severity","service","event","trace_id","cursor"],rs=200;function Qu(){let{query:e}=Ve(),t=Object.fromEntries(Al.map(i=>[i,e.get(i)])),n=Le("/api/lo\
-gs",{...t,limit:rs}),{data:r}=n,o=Al.some(i=>e.get(i));return s(z,{children:[s(We,{title:"Logs",answer:r?Gd(r,vn(n)):void 0,exports:{title:"Logs",csv:n.csv,json:n.
-json}}),s(qd,{}),s(je,{answer:n,empty:i=>!i.logs.length,signal:o?"logs that match":"logs",clear:o?Vd:void 0,children:i=>s(z,{children:[s(Kd,{data:i,range:n.range}),
-s(Jd,{data:i,filters:t,live:n.range.live&&!e.get("cursor")})]})})]})}function Vd(){pe(Object.fromEntries(Al.map(e=>[e,null])))}var Wd=[["","Any severity"],["deb\
-ug","DEBUG and above"],["info","INFO and above"],["warn","WARN and above"],["error","ERROR and above"]];function jd(e){return Object.entries(e.counts?.by_severity??
-{}).filter(([n])=>/^(error|fatal|critical)/i.test(n)).reduce((n,[,r])=>n+r.reduce((o,i)=>o+(i??0),0),0)}function Gd(e,t){if(!e.total)return;let n=jd(e);return`${ae(
-e.total,"line")} ${t}${e.counts?`, ${n?`${se(n)} of them errors`:"none an error"}`:""}.`}function qd(){let{query:e}=Ve(),t=e.get("trace_id");return s("div",{class:"\
+s(Id,{slow:Fd(n.data)}),s(je,{answer:n,empty:r=>!r.traces.length,signal:Yu(e)?"traces that match":"traces",clear:Yu(e)?Od:void 0,children:r=>s(z,{children:[s(ft,
+{title:"Durations",note:`${Nd(r)}; a click opens it`,grid:()=>zd(r),children:s(Ku,{label:`Durations of ${oe(r.scatter.length)} traces over time`,dots:r.scatter,
+range:n.range,onOpen:o=>It(ee(`/trace/${o}`))})}),s(Vd,{data:r})]})})]})}function Yu(e){return Ll.some(t=>e.get(t))}function Od(){pe(Object.fromEntries(Ll.map(e=>[
+e,null])))}function Hd(e,t){if(!e.total)return;let n=e.scatter.filter(l=>l[2]).length,r=e.scatter.reduce((l,u)=>Math.max(l,u[1]),0),o=e.scatter.length>=e.total,
+i=n?`${o?"":"at least "}${ae(n,"trace")} with errors`:o?"none with errors":"no errors among those drawn";return`${ae(e.total,"trace")} ${t}, ${i}; the slowest ${e.
+share<1?"of those drawn ":""}took ${J(r)}.`}function Nd(e){if(e.scatter.length>=e.total)return"every trace";let t=e.share<1?` of one span in ${oe(Math.round(1/e.
+share))}`:"";return`${oe(e.scatter.length)} of ${oe(e.total)}, the slowest${t} kept`}function Fd(e){let t=(e?.scatter??[]).map(r=>r[1]).sort((r,o)=>r-o),n=t[Math.
+floor(t.length*.95)];return n===void 0?null:Number(n.toPrecision(2))}function Id({slow:e}){let{query:t}=Ve(),[n,r,o]=[t.get("errors"),t.get("min_s"),t.get("mode\
+l")];return s("div",{class:"filters",children:[s(ns,{signal:"traces",label:"Search traces",example:"model=delay status=error duration>50ms http.route~predict"}),
+s("button",{type:"button",class:"toggle","aria-pressed":!!n,onClick:()=>pe({errors:n?null:1,cursor:null}),title:"Errors only (e)",children:"Errors only"}),s("bu\
+tton",{type:"button",class:"toggle","aria-pressed":!!r,disabled:!r&&e===null,onClick:()=>pe({min_s:r?null:e,cursor:null}),children:r?`Slow only: from ${J(Number(
+r))}`:"Slow only"}),o&&s("button",{type:"button",class:"toggle","aria-pressed":"true",onClick:()=>pe({model:null,cursor:null}),children:[o," ",s("span",{"aria-h\
+idden":"true",children:"\u2715"})]})]})}function zd(e){return{columns:["time","duration (s)","error","trace"],rows:e.scatter.map(([t,n,r,o])=>[new Date(t/1e6).toISOString(),
+n,r,o])}}function Vd({data:e}){let[t,n]=re([]),r=Math.max(...e.traces.map(l=>l.duration_s),1e-9),o=l=>n(u=>u.includes(l)?u.filter(f=>f!==l):[...u.slice(-1),l]);
+return s("section",{class:"panel flush","aria-label":"Traces",children:[s(Se,{caption:"Traces",columns:[{name:"Time",value:l=>l.start_ns,show:l=>s("span",{class:"\
+muted",children:ke(l.start_ns/1e6,!0)})},{name:"Trace",wide:!0,value:l=>l.name,show:l=>s(z,{children:[s(ie,{to:ee(`/trace/${l.trace_id}`),"data-row":!0,class:"n\
+ame",children:l.name||"(no name)"})," ",s("span",{class:"muted sub",children:l.services.join(", ")||l.service})]})},{name:"Model",narrow:!0,value:l=>`${l.model}\
+ ${l.version}`,show:l=>l.model&&s(ie,{class:"one-line",to:ee(Nn(l.model,l.version??"")),children:`${l.model} ${l.version??""}`.trim()})},{name:"Spans",numeric:!0,
+narrow:!0,value:l=>l.spans,show:l=>oe(l.spans)},{name:"Errors",numeric:!0,narrow:!0,value:l=>l.errors,show:l=>l.errors?s(He,{of:"bad",children:oe(l.errors)}):s(
+"span",{class:"muted",children:"0"})},{name:"Length",narrow:!0,show:l=>s(Hn,{of:l.duration_s/r,tone:l.errors?"bad-mark":"now"})},{name:"Duration",numeric:!0,value:l=>l.
+duration_s,show:l=>J(l.duration_s)},{name:"Pick",narrow:!0,show:l=>s("input",{type:"checkbox","aria-label":`Compare ${l.name} of ${ke(l.start_ns/1e6,!0)}`,checked:t.
+includes(l.trace_id),onChange:()=>o(l.trace_id)})}],rows:e.traces,id:l=>l.trace_id,tone:l=>l.errors?"failed":void 0}),s("p",{class:"under",children:[t.length===
+2?s(ie,{class:"button",to:ee("/compare-traces",{a:t[0],b:t[1]}),children:"Compare the two"}):s("span",{class:"muted narrow",children:"Pick two to compare them."}),
+s(Rl,{next:e.next,shown:e.traces.length,total:e.total})]})]})}function Rl({next:e,shown:t,total:n}){let{query:r}=Ve();return s("span",{class:"pages",children:[s(
+"span",{class:"muted",children:[oe(t)," of ",oe(n)]}),r.get("cursor")&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:null}),children:"Newest"}),
+e!=null&&e!==""&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:e}),children:"Older"})]})}var Al=["q","severity","service","event","trace_id","cursor"],rs=200;function Qu(){let{query:e}=Ve(),t=Object.fromEntries(Al.map(i=>[i,e.get(i)])),n=Le("/api/lo\
+gs",{...t,limit:rs}),{data:r}=n,o=Al.some(i=>e.get(i));return s(z,{children:[s(We,{title:"Logs",answer:r?qd(r,vn(n)):void 0,exports:{title:"Logs",csv:n.csv,json:n.
+json}}),s(Bd,{}),s(je,{answer:n,empty:i=>!i.logs.length,signal:o?"logs that match":"logs",clear:o?Wd:void 0,children:i=>s(z,{children:[s(Yd,{data:i,range:n.range}),
+s(Qd,{data:i,filters:t,live:n.range.live&&!e.get("cursor")})]})})]})}function Wd(){pe(Object.fromEntries(Al.map(e=>[e,null])))}var jd=[["","Any severity"],["deb\
+ug","DEBUG and above"],["info","INFO and above"],["warn","WARN and above"],["error","ERROR and above"]];function Gd(e){return Object.entries(e.counts?.by_severity??
+{}).filter(([n])=>/^(error|fatal|critical)/i.test(n)).reduce((n,[,r])=>n+r.reduce((o,i)=>o+(i??0),0),0)}function qd(e,t){if(!e.total)return;let n=Gd(e);return`${ae(
+e.total,"line")} ${t}${e.counts?`, ${n?`${oe(n)} of them errors`:"none an error"}`:""}.`}function Bd(){let{query:e}=Ve(),t=e.get("trace_id");return s("div",{class:"\
 filters",children:[s(ns,{signal:"logs",label:"Search logs",example:"severity=ERROR ml.model.name=delay words of the line"}),s("select",{"aria-label":"Severity",
-value:e.get("severity")??"",onChange:n=>pe({severity:n.target.value,cursor:null}),children:Wd.map(([n,r])=>s("option",{value:n,children:r},n))}),t&&s("button",{
+value:e.get("severity")??"",onChange:n=>pe({severity:n.target.value,cursor:null}),children:jd.map(([n,r])=>s("option",{value:n,children:r},n))}),t&&s("button",{
 type:"button",class:"toggle","aria-pressed":"true",onClick:()=>pe({trace_id:null,cursor:null}),children:["trace ",t.slice(0,8)," ",s("span",{"aria-hidden":"true",
-children:"\u2715"})]})]})}var Bd=["fatal","error","warn","info","debug","trace"];function Ud(e){let t=Bd.find(n=>e.toLowerCase().startsWith(n));return t==="fata\
-l"||t==="error"?"bad-mark":t==="warn"?"fair":t==="info"?"now":"other"}function Kd({data:e,range:t}){if(!e.counts?.t.length)return null;let{t:n,by_severity:r}=e.
-counts,o=Object.entries(r).map(([i,l])=>({label:i||"unset",values:l,tone:Ud(i),fill:!0}));return s(ft,{title:"Lines over time",note:"by severity",grid:()=>nn(n,
-o),children:s(qt,{label:"Log lines over time by severity",t:n,series:o,format:lt,range:t,height:90})})}function Yd(e,t,n){let{version:r}=Ft(),[o,i]=re(null),[l,
+children:"\u2715"})]})]})}var Ud=["fatal","error","warn","info","debug","trace"];function Kd(e){let t=Ud.find(n=>e.toLowerCase().startsWith(n));return t==="fata\
+l"||t==="error"?"bad-mark":t==="warn"?"fair":t==="info"?"now":"other"}function Yd({data:e,range:t}){if(!e.counts?.t.length)return null;let{t:n,by_severity:r}=e.
+counts,o=Object.entries(r).map(([i,l])=>({label:i||"unset",values:l,tone:Kd(i),fill:!0}));return s(ft,{title:"Lines over time",note:"by severity",grid:()=>nn(n,
+o),children:s(qt,{label:"Log lines over time by severity",t:n,series:o,format:lt,range:t,height:90})})}function Jd(e,t,n){let{version:r}=Ft(),[o,i]=re(null),[l,
 u]=re(0),f=o??e,d=f.logs[0]?.id,m=_e(!1);return we(()=>{!o||!n||d===void 0||m.current||(m.current=!0,_n("/api/logs",{...t,tail_after:d,limit:rs}).then(g=>u(g.logs.
-length)).catch(()=>{}).finally(()=>{m.current=!1}))},[r?.arrivals,o]),{logs:f.logs,waiting:l,paused:o!==null,pause:()=>{u(0),i(o?null:e)}}}function Jd({data:e,filters:t,
-live:n}){let r=Yd(e,t,n),[o,i]=re(null);return s("section",{class:"panel flush","aria-label":"Lines",children:[s("div",{class:"caption",children:[s("h2",{children:"\
+length)).catch(()=>{}).finally(()=>{m.current=!1}))},[r?.arrivals,o]),{logs:f.logs,waiting:l,paused:o!==null,pause:()=>{u(0),i(o?null:e)}}}function Qd({data:e,filters:t,
+live:n}){let r=Jd(e,t,n),[o,i]=re(null);return s("section",{class:"panel flush","aria-label":"Lines",children:[s("div",{class:"caption",children:[s("h2",{children:"\
 Lines"}),s("span",{class:"muted note",children:["newest first",r.paused?", paused":""]}),n&&s("button",{type:"button",class:"toggle small-toggle","aria-pressed":r.
-paused,onClick:r.pause,children:r.paused?`Paused: ${r.waiting>=rs?`${rs} or more`:se(r.waiting)} new`:"Pause the tail"})]}),s("ol",{class:"logs",children:r.logs.
-map(l=>s(Qd,{log:l,open:l.id===o,onOpen:()=>i(l.id===o?null:l.id)},String(l.id)))}),s("p",{class:"under",children:s(Rl,{next:e.next,shown:r.logs.length,total:e.
-total})})]})}function Qd({log:e,open:t,onOpen:n}){let{query:r}=Ve(),o=(l,u)=>pe({q:Vr(r.get("q")??"",l,u),cursor:null}),i=e.severity_text||String(e.severity||"");
+paused,onClick:r.pause,children:r.paused?`Paused: ${r.waiting>=rs?`${rs} or more`:oe(r.waiting)} new`:"Pause the tail"})]}),s("ol",{class:"logs",children:r.logs.
+map(l=>s(Zd,{log:l,open:l.id===o,onOpen:()=>i(l.id===o?null:l.id)},String(l.id)))}),s("p",{class:"under",children:s(Rl,{next:e.next,shown:r.logs.length,total:e.
+total})})]})}function Zd({log:e,open:t,onOpen:n}){let{query:r}=Ve(),o=(l,u)=>pe({q:Vr(r.get("q")??"",l,u),cursor:null}),i=e.severity_text||String(e.severity||"");
 return s("li",{class:t?"open":void 0,children:[s("div",{class:"log",children:[s("span",{class:"muted time",children:ke(e.time_ns/1e6,!0)}),s("span",{class:"leve\
 l",children:e.severity>=13?s(He,{of:e.severity>=17?"bad":"fair",children:i}):s("span",{class:"muted",children:i})}),s("button",{type:"button",class:"plain body",
 "data-row":!0,"aria-expanded":t,onClick:n,children:[e.event_name&&s("span",{class:"event-name",children:[e.event_name," "]}),Vt(e.body),!e.body&&!e.event_name&&
 s("span",{class:"muted",children:"(empty)"})]}),s("span",{class:"muted small service",children:e.service}),e.trace_id?s(ie,{class:"mono small",to:ee(`/trace/${e.
 trace_id}`,{span:e.span_id}),"aria-label":`Trace ${e.trace_id.slice(0,8)}`,children:e.trace_id.slice(0,8)}):s("span",{})]}),t&&s("div",{class:"log-detail",children:[
-s(Er,{of:e.attributes,onPick:o}),s("h3",{children:"Resource"}),s(Er,{of:e.resource,onPick:o})]})]})}var[Zd,Xd,Zu]=[52,18,4];function Dl(e){let t=0;for(let n of e)for(let r of n)t=Math.max(t,r??0);return t}function eh(e,t){let[n,r]=[t,-1];for(let o of e)o.forEach(
-(i,l)=>{i&&([n,r]=[Math.min(n,l),Math.max(r,l)])});return r<0?[0,t]:[Math.max(0,n-1),Math.min(t,r+2)]}function th(e,t,n){let r=(i,l)=>parseInt(i.slice(1+l*2,3+l*
+s(Er,{of:e.attributes,onPick:o}),s("h3",{children:"Resource"}),s(Er,{of:e.resource,onPick:o})]})]})}var[Xd,eh,Zu]=[52,18,4];function Dl(e){let t=0;for(let n of e)for(let r of n)t=Math.max(t,r??0);return t}function th(e,t){let[n,r]=[t,-1];for(let o of e)o.forEach(
+(i,l)=>{i&&([n,r]=[Math.min(n,l),Math.max(r,l)])});return r<0?[0,t]:[Math.max(0,n-1),Math.min(t,r+2)]}function nh(e,t,n){let r=(i,l)=>parseInt(i.slice(1+l*2,3+l*
 2),16);return`rgb(${[0,1,2].map(i=>Math.round(r(e,i)+(r(t,i)-r(e,i))*n)).join(",")})`}function Xu(e,t,n){let[r,o]=[e[t],e[t+1]],i=l=>l==null||!Number.isFinite(l)||
 Math.abs(l)>1e300;return i(r)?`\u2264 ${n(o)}`:i(o)?`> ${n(r)}`:`${n(r)} \u2013 ${n(o)}`}function os({label:e,t,edges:n,counts:r,format:o,height:i=150,most:l,axis:u=!0}){
-let f=n.length-1,[d,m]=eh(r,f),g=u?Zd:0,_=u?Xd:0,w=Mr(({pen:M,width:$,height:C})=>{let[v,k]=[($-g)/Math.max(1,t.length),(C-_-Zu)/Math.max(1,m-d)],S=l??Dl(r),[V,
-L]=[de("heat-0"),de("heat-1")];if(r.forEach((E,F)=>{for(let A=d;A<m;A++){let Y=E[A]??0;M.fillStyle=Y?th(V,L,.15+.85*Math.sqrt(Y/S)):de("heat-none");let W=Math.round(
+let f=n.length-1,[d,m]=th(r,f),g=u?Xd:0,_=u?eh:0,w=Mr(({pen:M,width:$,height:C})=>{let[v,k]=[($-g)/Math.max(1,t.length),(C-_-Zu)/Math.max(1,m-d)],S=l??Dl(r),[V,
+L]=[de("heat-0"),de("heat-1")];if(r.forEach((E,F)=>{for(let A=d;A<m;A++){let Y=E[A]??0;M.fillStyle=Y?nh(V,L,.15+.85*Math.sqrt(Y/S)):de("heat-none");let W=Math.round(
 g+F*v),te=Math.round(C-_-(A-d+1)*k),[j,at]=[Math.round(g+(F+1)*v),Math.round(C-_-(A-d)*k)];M.fillRect(W,te,j-W-(v>6?1:0),at-te-(k>6?1:0))}}),!u)return;M.fillStyle=
 de("muted"),M.textBaseline="middle",M.textAlign="right";let K=Math.max(1,Math.ceil(20/k));for(let E=d;E<=m;E+=K){let F=n[E];F!=null&&Number.isFinite(F)&&Math.abs(
 F)<1e300&&M.fillText(o(F),g-6,Math.max(6,C-_-(E-d)*k))}M.textBaseline="bottom",M.textAlign="left";let B=Math.max(1,Math.ceil(70/v)),Z=((t[1]??0)-(t[0]??0))/1e6*
 B,I="";for(let E=0;E<t.length-B*.7;E+=B){let F=Oo((t[E]??0)/1e6,Z);F!==I&&M.fillText(F,g+E*v,C),I=F}},[t,n,r,l,u,o]);return s(Wr,{label:e,height:i,draw:w,onPoint:(M,$,C)=>{
-let v=Math.floor((M-g)/(C-g)*t.length),k=d+Math.floor((i-_-$)/(i-_-Zu)*(m-d));return v<0||v>=t.length||k<d||k>=m?null:`${ke((t[v]??0)/1e6)}  ${Xu(n,k,o)}: ${se(
+let v=Math.floor((M-g)/(C-g)*t.length),k=d+Math.floor((i-_-$)/(i-_-Zu)*(m-d));return v<0||v>=t.length||k<d||k>=m?null:`${ke((t[v]??0)/1e6)}  ${Xu(n,k,o)}: ${oe(
 r[v]?.[k]??0)}`}})}function ss(e,t,n,r){let o=t.slice(1).map((i,l)=>Xu(t,l,r));return{columns:["time",...o],rows:e.map((i,l)=>[new Date(i/1e6).toISOString(),...o.
 map((u,f)=>n[l]?.[f]??0)])}}var ec=["now","stage-2","stage-3","good","bad-mark","now-strong","other","fair"],tc={p50:"p50",p95:"p95",p99:"p99",mean:"Mean",rate:"Per second",value:"Value"},
 Ol="*";function nc({name:e}){let{query:t}=Ve(),[n,r,o]=[t.get("by"),t.get("where"),t.get("stat")],i=Le("/api/metric",{name:e,by:n,where:r,stat:o}),l=i.data?.stats.
 includes("heatmap")??!1,u=Le("/api/metric",{name:e,by:n,where:r,stat:"heatmap"},{skip:!l}),{data:f}=i,d=f?.stat??"value",m=bn(f?.unit??"",d==="rate");return s(z,
-{children:[s(We,{title:e,answer:f?.series.length?nh(f,d,m,vn(i)):void 0,exports:{title:e,csv:i.csv,json:i.json}}),f?.description&&s("p",{class:"muted described",
-children:f.description}),s(rh,{name:e,data:f,stat:d}),s(je,{answer:i,empty:g=>!g.series.length&&!g.heatmap,signal:`points of ${e}`,children:g=>s(z,{children:[s(
-oh,{data:g,answer:i,stat:d,format:m,exemplars:u.data?.exemplars??g.exemplars??[]}),u.data&&s(sh,{data:u.data}),s(lh,{data:g,format:m}),s(ah,{data:u.data?.exemplars??
-g.exemplars??[],format:bn(g.unit)})]})})]})}function nh(e,t,n,r){let o=e.series.map(u=>[u.label,sr(u.values)]).filter(([,u])=>u!==null),i=o.sort((u,f)=>(f[1]??0)-
-(u[1]??0))[0],l=e.folded?`; ${se(e.folded)} more of smaller values are left out`:"";return i?o.length>1?`${ae(e.series.length,"series","series")}${l}; the highe\
-st ${t} now is ${n(i[1])}, of ${i[0]}.`:`${t==="value"?"Now":`The ${t} now is`} ${n(i[1])}${l}.`:`Nothing ${r}.`}function rh({name:e,data:t,stat:n}){let{query:r}=Ve(),
+{children:[s(We,{title:e,answer:f?.series.length?rh(f,d,m,vn(i)):void 0,exports:{title:e,csv:i.csv,json:i.json}}),f?.description&&s("p",{class:"muted described",
+children:f.description}),s(oh,{name:e,data:f,stat:d}),s(je,{answer:i,empty:g=>!g.series.length&&!g.heatmap,signal:`points of ${e}`,children:g=>s(z,{children:[s(
+sh,{data:g,answer:i,stat:d,format:m,exemplars:u.data?.exemplars??g.exemplars??[]}),u.data&&s(lh,{data:u.data}),s(ih,{data:g,format:m}),s(uh,{data:u.data?.exemplars??
+g.exemplars??[],format:bn(g.unit)})]})})]})}function rh(e,t,n,r){let o=e.series.map(u=>[u.label,sr(u.values)]).filter(([,u])=>u!==null),i=o.sort((u,f)=>(f[1]??0)-
+(u[1]??0))[0],l=e.folded?`; ${oe(e.folded)} more of smaller values are left out`:"";return i?o.length>1?`${ae(e.series.length,"series","series")}${l}; the highe\
+st ${t} now is ${n(i[1])}, of ${i[0]}.`:`${t==="value"?"Now":`The ${t} now is`} ${n(i[1])}${l}.`:`Nothing ${r}.`}function oh({name:e,data:t,stat:n}){let{query:r}=Ve(),
 o=r.get("by")??"",i=Le("/api/metric",{name:e,by:Ol},{still:!0}),l=[...t?.series??[],...i.data?.series??[]],u=[...new Set(l.flatMap(m=>Object.keys(m.attributes)))].
 sort(),[f="",d=""]=(r.get("where")??"").split(/=(.*)/s);return s("div",{class:"filters",children:[s("select",{"aria-label":"Statistic",value:n,onChange:m=>pe({stat:m.
 target.value}),children:(t?.stats??[n]).filter(m=>m in tc).map(m=>s("option",{value:m,children:tc[m]},m))}),s("select",{"aria-label":"Split by",value:o,onChange:m=>pe(
 {by:m.target.value}),children:[s("option",{value:"",children:"All together"}),s("option",{value:Ol,children:"Each series"}),o&&o!==Ol&&!u.includes(o)&&s("option",
 {value:o,children:["by ",o]}),u.map(m=>s("option",{value:m,children:["by ",m]},m))]}),f&&s("button",{type:"button",class:"toggle","aria-pressed":"true",onClick:()=>pe(
-{where:null}),children:[f," = ",d," ",s("span",{"aria-hidden":"true",children:"\u2715"})]})]})}function oh({data:e,answer:t,stat:n,format:r,exemplars:o}){let i=Qt(
+{where:null}),children:[f," = ",d," ",s("span",{"aria-hidden":"true",children:"\u2715"})]})]})}function sh({data:e,answer:t,stat:n,format:r,exemplars:o}){let i=Qt(
 ()=>e.series.slice(0,ec.length).map((f,d)=>({label:f.label||"all together",values:f.values,tone:ec[d]??"other"})),[e]),l=n==="rate"||n==="value"?[]:o,u=[n,e.series.
 length>i.length?`the first ${i.length} of ${e.series.length} series`:"",l.length?"a dot opens its trace":""].filter(Boolean).join("; ");return s(ft,{title:"Over\
  time",note:u,grid:()=>nn(e.t,e.series),children:s(qt,{label:`${e.name} over time`,t:e.t,series:i,format:r,range:t.range,height:220,dots:l,onDot:f=>It(ee(`/trac\
-e/${f.trace_id}`))})})}function sh({data:e}){if(!e.heatmap?.t.length)return null;let{t,edges:n,counts:r}=e.heatmap,o=bn(e.unit);return s(ft,{title:"Distribution",
-note:"stronger is more",grid:()=>ss(t,n,r,o),children:s(os,{label:`Distribution of ${e.name} over time`,t,edges:n,counts:r,format:o,height:200})})}function lh({
+e/${f.trace_id}`))})})}function lh({data:e}){if(!e.heatmap?.t.length)return null;let{t,edges:n,counts:r}=e.heatmap,o=bn(e.unit);return s(ft,{title:"Distribution",
+note:"stronger is more",grid:()=>ss(t,n,r,o),children:s(os,{label:`Distribution of ${e.name} over time`,t,edges:n,counts:r,format:o,height:200})})}function ih({
 data:e,format:t}){return s("section",{class:"panel flush","aria-label":"Series",children:s(Se,{caption:"Series",rows:e.series,id:(n,r)=>`${n.label}${r}`,columns:[
-{name:"Series",wide:!0,value:n=>n.label,show:n=>s(ih,{of:n.attributes,label:n.label})},{name:"Over time",narrow:!0,show:n=>s(Ct,{values:n.values,fill:!1})},{name:"\
-Now",numeric:!0,value:n=>sr(n.values),show:n=>t(sr(n.values))}]})})}function ih({of:e,label:t}){let n=Object.entries(e);return n.length?s("span",{class:"labels",
+{name:"Series",wide:!0,value:n=>n.label,show:n=>s(ah,{of:n.attributes,label:n.label})},{name:"Over time",narrow:!0,show:n=>s(Ct,{values:n.values,fill:!1})},{name:"\
+Now",numeric:!0,value:n=>sr(n.values),show:n=>t(sr(n.values))}]})})}function ah({of:e,label:t}){let n=Object.entries(e);return n.length?s("span",{class:"labels",
 children:n.map(([r,o])=>s("button",{type:"button",class:"plain",title:`Only ${r}=${Vt(o)}`,onClick:()=>pe({where:Vr("",r,o)}),children:[s("span",{class:"muted",
-children:[r,"="]}),Vt(o)]},r))}):s(z,{children:t||"all together"})}function ah({data:e,format:t}){if(!e.length)return null;let n=[...e].sort((r,o)=>o.value-r.value).
+children:[r,"="]}),Vt(o)]},r))}):s(z,{children:t||"all together"})}function uh({data:e,format:t}){if(!e.length)return null;let n=[...e].sort((r,o)=>o.value-r.value).
 slice(0,20);return s("section",{class:"panel flush","aria-label":"Exemplars",children:[s("div",{class:"caption",children:[s("h2",{children:"Exemplars"}),s("span",
 {class:"muted note",children:"requests behind these numbers, the largest first"})]}),s(Se,{caption:"Exemplars",rows:n,id:(r,o)=>`${r.trace_id}${o}`,columns:[{name:"\
 Trace",show:r=>s(ie,{class:"mono","data-row":!0,to:ee(`/trace/${r.trace_id}`),children:r.trace_id.slice(0,8)})},{name:"Time",show:r=>ke(r.time_ns/1e6,!0)},{name:"\
-Of",wide:!0,show:r=>s("span",{class:"muted",children:r.label})},{name:"Value",numeric:!0,show:r=>t(r.value)}]})]})}var uh=1e3;function rc(){let e=Le("/api/metrics"),[t,n]=re(""),r=e.data?.metrics??[],o=t.toLowerCase().split(/\s+/).filter(Boolean),i=r.filter(l=>o.every(u=>`${l.
-name} ${l.description} ${l.services.join(" ")}`.toLowerCase().includes(u)));return s(z,{children:[s(We,{title:"Metrics",answer:r.length?ch(r):void 0,exports:{title:"\
+Of",wide:!0,show:r=>s("span",{class:"muted",children:r.label})},{name:"Value",numeric:!0,show:r=>t(r.value)}]})]})}var ch=1e3;function rc(){let e=Le("/api/metrics"),[t,n]=re(""),r=e.data?.metrics??[],o=t.toLowerCase().split(/\s+/).filter(Boolean),i=r.filter(l=>o.every(u=>`${l.
+name} ${l.description} ${l.services.join(" ")}`.toLowerCase().includes(u)));return s(z,{children:[s(We,{title:"Metrics",answer:r.length?fh(r):void 0,exports:{title:"\
 Metrics",csv:e.csv,json:e.json}}),s("div",{class:"filters",children:s("div",{class:"search",role:"search",children:s("input",{type:"text","data-search":!0,"aria\
 -label":"Search metrics",placeholder:"words of the name, what it says or the service",value:t,onInput:l=>n(l.target.value)})})}),s(je,{answer:e,empty:l=>!l.metrics.
 length,signal:"metrics",children:()=>s("section",{class:"panel flush","aria-label":"Metrics",children:[s(Se,{caption:"Metrics",rows:i,id:l=>`${l.name}
 ${l.unit}
 ${l.kind}`,columns:[{name:"Metric",wide:!0,value:l=>l.name,show:l=>s(z,{children:[s(ie,{to:ee(`/metric/${Rn(l.name)}`),"data-row":!0,class:"name",children:l.name}),
 " ",s("span",{class:"muted sub",children:l.description})]})},{name:"Kind",value:l=>l.kind,show:l=>l.kind},{name:"Unit",value:l=>l.unit,show:l=>l.unit},{name:"Se\
-ries",numeric:!0,value:l=>l.series,show:l=>l.series>=uh?s(He,{of:"fair",children:se(l.series)}):se(l.series)},{name:"Services",narrow:!0,value:l=>l.services.join(),
-show:l=>s("span",{class:"muted",children:l.services.join(", ")})}]}),!i.length&&s("p",{class:"under muted",children:"No metric has these words."})]})})]})}function ch(e){
+ries",numeric:!0,value:l=>l.series,show:l=>l.series>=ch?s(He,{of:"fair",children:oe(l.series)}):oe(l.series)},{name:"Services",narrow:!0,value:l=>l.services.join(),
+show:l=>s("span",{class:"muted",children:l.services.join(", ")})}]}),!i.length&&s("p",{class:"under muted",children:"No metric has these words."})]})})]})}function fh(e){
 let t=e.reduce((r,o)=>r+o.series,0),n=e.reduce((r,o)=>o.series>r.series?o:r);return`${ae(e.length,"metric")} in ${ae(t,"series","series")}; ${n.name} has the mo\
-st, ${se(n.series)}.`}var[fh,Hl]=[350,10];function oc({items:e}){let t=_e(null),[n,r]=re(0);return we(()=>{let o=t.current;if(!o)return;let i=()=>r(Math.max(1,Math.floor((o.clientWidth+
-Hl)/(fh+Hl)))),l=new ResizeObserver(i);return l.observe(o),i(),()=>l.disconnect()},[]),s("div",{class:"columns",ref:t,children:mh(e,n).map((o,i)=>s("div",{class:"\
-column",children:o.map(l=>s("div",{children:l.show},l.name))},i))})}function mh(e,t){let n=Array.from({length:t},()=>({height:0,items:[]}));for(let r of e){let o=n.
+st, ${oe(n.series)}.`}var[mh,Hl]=[350,10];function oc({items:e}){let t=_e(null),[n,r]=re(0);return we(()=>{let o=t.current;if(!o)return;let i=()=>r(Math.max(1,Math.floor((o.clientWidth+
+Hl)/(mh+Hl)))),l=new ResizeObserver(i);return l.observe(o),i(),()=>l.disconnect()},[]),s("div",{class:"columns",ref:t,children:ph(e,n).map((o,i)=>s("div",{class:"\
+column",children:o.map(l=>s("div",{children:l.show},l.name))},i))})}function ph(e,t){let n=Array.from({length:t},()=>({height:0,items:[]}));for(let r of e){let o=n.
 reduce((i,l)=>l.height<i.height?l:i,n[0]??{height:0,items:[]});o.items.push(r),o.height+=r.height+Hl}return n.map(r=>r.items)}function sc(e){let t=e.reduce((n,r)=>n+(r??0),0);return e.map(n=>t?(n??0)/t:0)}function lc({label:e,bins:t,reference:n,now:r,height:o=64}){let[i,l]=[sc(n),sc(r)],
 u=Math.max(i.length,l.length,1),f=Math.max(...i,...l,1e-9),d=Mr(({pen:g,width:_,height:w})=>{let x=_/u,M=($,C,v,k)=>{g.fillStyle=de(v);let S=$/f*(w-4);g.fillRect(
 C*x+k,w-1-S,Math.max(1,x-2*k),S)};i.forEach(($,C)=>M($,C,"ref",x>8?1:0)),l.forEach(($,C)=>M($,C,"now",x*.28)),g.fillStyle=de("line"),g.fillRect(0,w-1,_,1)},[n,r,
@@ -800,7 +801,7 @@ o]);return s(Wr,{label:e,height:o,draw:d,onPoint:(g,_,w)=>{let x=Math.floor(g/w*
 function ls(e,t,n){return e.length===n?String(e[t]??t):e.length===n+1?`${jr(e[t])} \u2013 ${jr(e[t+1])}`:e.length===n-1?t===0?`< ${jr(e[0])}`:t===n-1?`\u2265 ${jr(
 e[t-1])}`:`${jr(e[t-1])} \u2013 ${jr(e[t])}`:`bin ${t+1}`}function jr(e){return typeof e=="number"?Number(e.toPrecision(4)).toLocaleString("en"):String(e??"")}function uc({data:e}){if(!e.classes?.length)return null;let t=e.classes.reduce((n,r)=>n+r.rows,0)||1;return s($t,{title:"Class mix",note:`what it answered, of ${ae(
 t,"row")}`,children:s(Se,{caption:"Class mix",rows:e.classes,id:n=>n.class,columns:[{name:"Class",wide:!0,show:n=>n.class||"(none)",value:n=>n.class},{name:"Sha\
-re",show:n=>s(Hn,{of:n.rows/t}),value:n=>n.rows},{name:"%",numeric:!0,show:n=>Fe(n.rows/t)},{name:"Rows",numeric:!0,show:n=>se(n.rows),value:n=>n.rows},{name:"O\
+re",show:n=>s(Hn,{of:n.rows/t}),value:n=>n.rows},{name:"%",numeric:!0,show:n=>Fe(n.rows/t)},{name:"Rows",numeric:!0,show:n=>oe(n.rows),value:n=>n.rows},{name:"O\
 ver time",narrow:!0,show:n=>s(Ct,{values:n.per_s??[]})}]})})}var ic=e=>lt(e==null?null:Math.round(e*100)/100);function cc({data:e}){let t=(e.confidence??[]).filter(
 i=>i.t.length&&i.edges.length>1);if(!t.length)return null;let n=Math.max(...t.map(i=>Dl(i.counts)),1),r=t.length>2?84:120;return s(ft,{title:"Confidence by clas\
 s",note:"over time; stronger is more",grid:()=>{let i=t.map(l=>ss(l.t,l.edges,l.counts,ic));return{columns:["class",...i[0]?.columns??[]],rows:i.flatMap((l,u)=>l.
@@ -812,8 +813,8 @@ Number(d.detected)||(m.psi??0)-(d.psi??0));if(!l.length)return null;let u=l.filt
 an",ref:i,children:[s("div",{class:"caption",children:[s("h2",{children:"Drift"}),s("span",{class:"muted note",children:[u?`${ae(u,"feature")} of ${l.length} mo\
 ved`:`none of ${ae(l.length,"feature")} moved`," ","\xB7 ",s("i",{class:"swatch tone-ref"}),"reference ",s("i",{class:"swatch tone-now"}),"now"]}),s(On,{title:"\
 Drift",...t?{}:{chart:()=>i.current},grid:()=>ac(l),table:{shown:t,toggle:()=>n(!t)}})]}),t?s(Zs,{caption:"Drift by feature",grid:ac(l)}):s("div",{class:"multip\
-les",children:f.map(d=>s(ph,{of:d},d.feature))}),l.length>f.length&&!t&&s("button",{type:"button",class:"button",onClick:()=>o(!0),children:["All ",l.length," f\
-eatures"]})]})}function ph({of:e}){let[t,n]=[e.reference??[],e.now??[]],r=Math.max(t.length,n.length),o=e.kind==="number"?e.bins.map(f=>String(f).replace(/^\d+ /,
+les",children:f.map(d=>s(dh,{of:d},d.feature))}),l.length>f.length&&!t&&s("button",{type:"button",class:"button",onClick:()=>o(!0),children:["All ",l.length," f\
+eatures"]})]})}function dh({of:e}){let[t,n]=[e.reference??[],e.now??[]],r=Math.max(t.length,n.length),o=e.kind==="number"?e.bins.map(f=>String(f).replace(/^\d+ /,
 "")):e.bins,i=o.filter(f=>f!=="missing").length,l=ls(o,0,r),u=i>1?ls(o,Math.min(i,r)-1,r):"";return s("figure",{class:"feature",children:[s("figcaption",{children:[
 s("h3",{title:e.feature,children:e.feature}),e.detected===null?s("span",{class:"muted",children:["PSI ",lt(is(e.psi))]}):s(He,{of:e.detected?"bad":"quiet",children:[
 "PSI ",lt(is(e.psi))]}),e.psi_bias!==null&&s("span",{class:"muted",title:"What PSI is on average of samples of this size when nothing has moved",children:[" ",lt(
@@ -822,76 +823,76 @@ muted",children:[s("span",{children:l}),s("span",{children:u})]}),s("p",{class:"
 , was ${Fe(e.reference_missing_share)}`:"none missing"}),e.psi_t&&e.psi_t.length>1&&s(Ct,{values:e.psi_t,width:56,height:14,fill:!1})]})]})}function is(e){return e===
 null?null:Math.round(e*1e3)/1e3}function mc({data:e,range:t}){if(!e.missing?.t.length)return null;let n=[{label:"missing",values:e.missing.per_row,tone:"now",fill:!0}],
 {t:r}=e.missing;return s(ft,{title:"Missing values",note:"in a row, on average",grid:()=>nn(r,n),children:s(qt,{label:"Missing values in a row, on average",t:r,
-series:n,format:lt,range:t,height:110})})}var Nl=/^(estimated_)?(accuracy|mae|rmse)(_lower|_upper)?$/;function dh(e,t){let n=[];for(let[r,o]of Object.entries(e))
+series:n,format:lt,range:t,height:110})})}var Nl=/^(estimated_)?(accuracy|mae|rmse)(_lower|_upper)?$/;function hh(e,t){let n=[];for(let[r,o]of Object.entries(e))
 Nl.test(r)&&n.push({label:r,values:o,tone:"now"});for(let[r,o]of Object.entries(t)){let i=`${r.replace("estimated_","")}, estimated`.replace("_"," ");Nl.test(r)&&
 n.push({label:i,values:o,tone:"estimate",dash:!0,thin:/_(lower|upper)$/.test(r)})}return n}function pc({data:e,range:t}){let n=e.quality;if(!n?.t.length)return null;
-let r=Object.entries({...n.measured,...n.estimated}),o=dh(n.measured,n.estimated),i=r.filter(([f])=>!Nl.test(f)),l=r.every(([,f])=>f.every(d=>d===null||d>=0&&d<=
+let r=Object.entries({...n.measured,...n.estimated}),o=hh(n.measured,n.estimated),i=r.filter(([f])=>!Nl.test(f)),l=r.every(([,f])=>f.every(d=>d===null||d>=0&&d<=
 1))?Fe:lt,u=[n.outcomes!==null?ae(n.outcomes,"outcome"):"",n.delay_p50_s!==null?`half of them within ${J(n.delay_p50_s)}`:""].filter(Boolean).join(", ");return s(
 ft,{title:"Quality",note:u||"measured against estimated",grid:()=>nn(n.t,r.map(([f,d])=>({label:f,values:d}))),children:[o.length>0&&s(qt,{label:"Quality, measu\
 red and estimated",t:n.t,series:o,format:l,range:t,height:130,from0:!1}),i.length>0&&s("table",{class:"plain-table",children:[s("caption",{class:"hidden",children:"\
 Other measures of quality"}),s("tbody",{children:i.map(([f,d])=>s("tr",{children:[s("th",{scope:"row",children:f.replaceAll("_"," ")}),s("td",{children:s(Ct,{values:d,
 fill:!1,height:14})}),s("td",{class:"num",children:l(sr(d))})]},f))})]})]})}function dc({data:e,range:t}){return s(z,{children:(e.gpus??[]).filter(n=>n.t.length).
-map(n=>s(gh,{of:n,range:t},n.id))})}var hh=bn("\xB0C");function gh({of:e,range:t}){let n=Array.isArray(e.memory_limit)?e.memory_limit.at(-1):e.memory_limit,r=[];
+map(n=>s(wh,{of:n,range:t},n.id))})}var gh=bn("\xB0C");function wh({of:e,range:t}){let n=Array.isArray(e.memory_limit)?e.memory_limit.at(-1):e.memory_limit,r=[];
 return e.utilization&&r.push(["utilization",e.utilization,Fe,1]),e.memory_used&&r.push(["memory",e.memory_used,Zn,n??void 0]),e.temperature&&r.push(["temperatur\
-e",e.temperature,hh,void 0]),s(ft,{title:`GPU ${e.id}`,note:e.name,grid:()=>nn(e.t,r.map(([o,i])=>({label:o,values:i}))),children:r.map(([o,i,l,u])=>s(qt,{label:`\
+e",e.temperature,gh,void 0]),s(ft,{title:`GPU ${e.id}`,note:e.name,grid:()=>nn(e.t,r.map(([o,i])=>({label:o,values:i}))),children:r.map(([o,i,l,u])=>s(qt,{label:`\
 GPU ${o}`,t:e.t,series:[{label:o,values:i,tone:"now"}],format:l,range:t,height:80,...u===void 0?{}:{top:u}},o))})}function gc({model:e,version:t}){let n=Le("/api/model",{model:e,version:t}),{data:r}=n;return s(z,{children:[s(We,{title:s(z,{children:[e," ",s("span",{class:"v\
-ersion",children:t})]}),answer:r?.answer??void 0,exports:{title:`Model ${e} ${t}`,csv:n.csv,json:n.json},children:s(_h,{model:e,version:t,versions:r?.versions??
-[]})}),s(je,{answer:n,empty:wh,signal:`predictions of ${e} ${t}`,children:o=>s(bh,{data:o,range:n.range,within:vn(n)})})]})}function wh(e){return!e.traffic?.t.length&&
-!e.latency?.t.length&&!e.stages?.length&&!e.slowest?.length}function _h({model:e,version:t,versions:n}){let r=n.filter(o=>o!==t);return r.length?s("span",{class:"\
+ersion",children:t})]}),answer:r?.answer??void 0,exports:{title:`Model ${e} ${t}`,csv:n.csv,json:n.json},children:s(bh,{model:e,version:t,versions:r?.versions??
+[]})}),s(je,{answer:n,empty:_h,signal:`predictions of ${e} ${t}`,children:o=>s(vh,{data:o,range:n.range,within:vn(n)})})]})}function _h(e){return!e.traffic?.t.length&&
+!e.latency?.t.length&&!e.stages?.length&&!e.slowest?.length}function bh({model:e,version:t,versions:n}){let r=n.filter(o=>o!==t);return r.length?s("span",{class:"\
 actions",children:[s("select",{"aria-label":"Version",value:t,onChange:o=>It(ee(Nn(e,o.target.value))),children:n.map(o=>s("option",{value:o,children:["version ",
-o]},o))}),s(ie,{class:"button",to:ee(`/compare/${Rn(e)}`,{a:r[0],b:t}),children:"Compare versions"})]}):null}function bh({data:e,range:t,within:n}){let r=Math.min(
-e.classes?.length??0,12),o=[["traffic",e.traffic?.t.length,230,s(vh,{data:e,range:t})],["latency",e.latency?.t.length,230,s(yh,{data:e,range:t})],["stages",e.stages?.
-length,280,s(xh,{data:e,range:t,within:n})],["slowest",e.slowest?.length,200,s(Sh,{data:e})],["classes",e.classes?.length,70+34*r,s(uc,{data:e})],["confidence",
+o]},o))}),s(ie,{class:"button",to:ee(`/compare/${Rn(e)}`,{a:r[0],b:t}),children:"Compare versions"})]}):null}function vh({data:e,range:t,within:n}){let r=Math.min(
+e.classes?.length??0,12),o=[["traffic",e.traffic?.t.length,230,s(yh,{data:e,range:t})],["latency",e.latency?.t.length,230,s(xh,{data:e,range:t})],["stages",e.stages?.
+length,280,s(kh,{data:e,range:t,within:n})],["slowest",e.slowest?.length,200,s(Th,{data:e})],["classes",e.classes?.length,70+34*r,s(uc,{data:e})],["confidence",
 e.confidence?.length,60+130*(e.confidence?.length??0),s(cc,{data:e})],["quality",e.quality?.t.length,250,s(pc,{data:e,range:t})],["errors",e.errors?.length,70+32*
-(e.errors?.length??0),s(Th,{data:e})],["missing",e.missing?.t.length,190,s(mc,{data:e,range:t})],["gpus",e.gpus?.length,380*(e.gpus?.length??0),s(dc,{data:e,range:t})],
-["loads",e.loads?.length,70+32*(e.loads?.length??0),s(Mh,{data:e})]];return s(z,{children:[s(oc,{items:o.filter(([,i])=>i).map(([i,,l,u])=>({name:i,height:l,show:u}))}),
-s(fc,{data:e}),s(Ch,{data:e})]})}function vh({data:e,range:t}){if(!e.traffic?.t.length)return null;let{t:n,requests_per_s:r,errors_per_s:o}=e.traffic,i=[{label:"\
+(e.errors?.length??0),s(Mh,{data:e})],["missing",e.missing?.t.length,190,s(mc,{data:e,range:t})],["gpus",e.gpus?.length,380*(e.gpus?.length??0),s(dc,{data:e,range:t})],
+["loads",e.loads?.length,70+32*(e.loads?.length??0),s($h,{data:e})]];return s(z,{children:[s(oc,{items:o.filter(([,i])=>i).map(([i,,l,u])=>({name:i,height:l,show:u}))}),
+s(fc,{data:e}),s(Ph,{data:e})]})}function yh({data:e,range:t}){if(!e.traffic?.t.length)return null;let{t:n,requests_per_s:r,errors_per_s:o}=e.traffic,i=[{label:"\
 requests",values:r,tone:"now",fill:!0},{label:"errors",values:o,tone:"bad-mark"}];return s(ft,{title:"Traffic",note:"requests and errors per second",grid:()=>nn(
-n,i),children:s(qt,{label:`Requests and errors per second of ${e.model}`,t:n,series:i,format:Cr,range:t})})}function yh({data:e,range:t}){if(!e.latency?.t.length)
+n,i),children:s(qt,{label:`Requests and errors per second of ${e.model}`,t:n,series:i,format:Cr,range:t})})}function xh({data:e,range:t}){if(!e.latency?.t.length)
 return null;let{t:n,p50_s:r,p95_s:o,p99_s:i}=e.latency,l=[{label:"p50",values:r,tone:"now-soft"},{label:"p95",values:o,tone:"now"},{label:"p99",values:i,tone:"n\
 ow-strong",dash:!0}],u=n.length>2?((n[2]??0)-(n[1]??0))/1e9:null;return s(ft,{title:"Latency",note:`of requests${u?`, each over ${J(u)}`:""}`,grid:()=>nn(n,l),children:s(
-qt,{label:`Latency percentiles of ${e.model}`,t:n,series:l,format:J,range:t})})}function po(e){return e&&oa[e]||"other"}function xh({data:e,range:t,within:n}){let r=e.
+qt,{label:`Latency percentiles of ${e.model}`,t:n,series:l,format:J,range:t})})}function po(e){return e&&oa[e]||"other"}function kh({data:e,range:t,within:n}){let r=e.
 stages??[];if(!r.length)return null;let o=r.find(u=>u.t?.length)?.t??[],i=r.filter(u=>u.t?.length).map(u=>({label:hc(u.stage),values:u.mean_s,tone:po(u.stage)})),
 l=()=>({columns:["stage","count","share","p50 (s)","p95 (s)"],rows:r.map(u=>[u.stage,u.count,u.share,u.p50_s,u.p95_s])});return s(ft,{title:"Stages",note:`where\
- the time goes, ${n}`,grid:l,children:[s(kh,{stages:r}),s("table",{class:"plain-table",children:[s("caption",{class:"hidden",children:"Stages of a prediction"}),
+ the time goes, ${n}`,grid:l,children:[s(Sh,{stages:r}),s("table",{class:"plain-table",children:[s("caption",{class:"hidden",children:"Stages of a prediction"}),
 s("thead",{children:s("tr",{children:[s("th",{scope:"col",children:"Stage"}),s("th",{scope:"col",class:"num",children:"Time"}),s("th",{scope:"col",class:"num",children:"\
 p50"}),s("th",{scope:"col",class:"num",children:"p95"}),s("th",{scope:"col",class:"num narrow",children:"Count"})]})}),s("tbody",{children:r.map(u=>s("tr",{children:[
 s("th",{scope:"row",children:[s("i",{class:`swatch tone-${po(u.stage)}`}),hc(u.stage)]}),s("td",{class:"num",children:Fe(u.share)}),s("td",{class:"num",children:J(
-u.p50_s)}),s("td",{class:"num",children:J(u.p95_s)}),s("td",{class:"num narrow",children:se(u.count)})]},u.stage))})]}),i.length>0&&s(qt,{label:"Mean time of ea\
-ch stage",t:o,series:i,format:J,range:t,height:90,legend:!1})]})}function hc(e){return e.replaceAll("_"," ")}function kh({stages:e}){let t=0;return s("svg",{class:"\
+u.p50_s)}),s("td",{class:"num",children:J(u.p95_s)}),s("td",{class:"num narrow",children:oe(u.count)})]},u.stage))})]}),i.length>0&&s(qt,{label:"Mean time of ea\
+ch stage",t:o,series:i,format:J,range:t,height:90,legend:!1})]})}function hc(e){return e.replaceAll("_"," ")}function Sh({stages:e}){let t=0;return s("svg",{class:"\
 stage-bar",width:"100%",height:"14","aria-hidden":"true",children:e.map(n=>{let r=t;return t+=(n.share??0)*100,s("rect",{class:`fill-${po(n.stage)}`,x:`${r}%`,width:`${(n.
-share??0)*100}%`,height:"14"},n.stage)})})}function Sh({data:e}){if(!e.slowest?.length)return null;let t=Math.max(...e.slowest.map(n=>n.duration_s));return s($t,
+share??0)*100}%`,height:"14"},n.stage)})})}function Th({data:e}){if(!e.slowest?.length)return null;let t=Math.max(...e.slowest.map(n=>n.duration_s));return s($t,
 {title:"Slowest",note:"each leads to its trace",aside:s(ie,{class:"more",to:ee("/traces",{model:e.model,q:`version=${JSON.stringify(e.version)}`}),children:"All\
  traces"}),children:s("ul",{class:"rows",children:e.slowest.slice(0,6).map(n=>s("li",{children:[s(ie,{to:ee(`/trace/${n.trace_id}`),"data-row":!0,class:"mono",children:n.
 trace_id.slice(0,8)}),s("span",{class:"muted",children:ke(n.start_ns/1e6)}),s(Hn,{of:n.duration_s/t}),s("span",{class:"num",children:J(n.duration_s)})]},n.trace_id))})})}
-function Th({data:e}){return e.errors?.length?s($t,{title:"Errors",note:ae(e.errors.reduce((t,n)=>t+n.count,0),"failed request"),aside:s(ie,{class:"more",to:ee(
+function Mh({data:e}){return e.errors?.length?s($t,{title:"Errors",note:ae(e.errors.reduce((t,n)=>t+n.count,0),"failed request"),aside:s(ie,{class:"more",to:ee(
 "/traces",{model:e.model,errors:1}),children:"Their traces"}),children:s(Se,{caption:"Errors by type",rows:e.errors,id:t=>t.type,columns:[{name:"Type",wide:!0,show:t=>s(
-He,{of:"bad",children:t.type||"(no type)"})},{name:"Count",numeric:!0,show:t=>se(t.count)},{name:"Latest",numeric:!0,show:t=>t.trace_id&&s(ie,{class:"mono","dat\
-a-row":!0,to:ee(`/trace/${t.trace_id}`),children:t.trace_id.slice(0,8)})}]})}):null}function Mh({data:e}){return e.loads?.length?s($t,{title:"Loads",note:"when \
+He,{of:"bad",children:t.type||"(no type)"})},{name:"Count",numeric:!0,show:t=>oe(t.count)},{name:"Latest",numeric:!0,show:t=>t.trace_id&&s(ie,{class:"mono","dat\
+a-row":!0,to:ee(`/trace/${t.trace_id}`),children:t.trace_id.slice(0,8)})}]})}):null}function $h({data:e}){return e.loads?.length?s($t,{title:"Loads",note:"when \
 this model was loaded, promoted, let go",children:s(Se,{caption:"Loads of the model",rows:e.loads,id:(t,n)=>String(n),columns:[{name:"When",show:t=>Mt(t.time_ns/
-1e6)},{name:"Event",wide:!0,show:t=>t.event},{name:"Framework",show:t=>t.framework},{name:"Device",show:t=>t.device}]})}):null}var $h=[["stages",e=>!e.stages?.length,
+1e6)},{name:"Event",wide:!0,show:t=>t.event},{name:"Framework",show:t=>t.framework},{name:"Device",show:t=>t.device}]})}):null}var Ch=[["stages",e=>!e.stages?.length,
 'mark them: with otelml.stage("preprocessing")'],["classes and confidence",e=>!e.classes?.length&&!e.confidence?.length,"observe the result: prediction.observe(\
 result)"],["drift",e=>!e.drift?.length,"give a reference: otelml profile, then OTELML_DRIFT_REFERENCE"],["quality",e=>!e.quality?.t.length,"say what came true: \
-otelml.log_truth(prediction_id, truth)"],["GPU",e=>!e.gpus?.length,"none was seen on this machine"]];function Ch({data:e}){let t=$h.filter(([,n])=>n(e));return!t.
+otelml.log_truth(prediction_id, truth)"],["GPU",e=>!e.gpus?.length,"none was seen on this machine"]];function Ph({data:e}){let t=Ch.filter(([,n])=>n(e));return!t.
 length||ct().query.get("export")?null:s("p",{class:"absent",children:["Not recorded:"," ",t.map(([n,,r],o)=>s("span",{children:[o>0&&"; ",n," (",s("code",{children:r}),
-")"]},n))]})}var bc=400;function Ph(e,t){let n=[],r=1/0;return e.forEach((o,i)=>{if(o.depth>r)return;r=t.has(o.span_id)?o.depth:1/0;let l=0;for(let u=i+1;u<e.length&&(e[u]?.
+")"]},n))]})}var bc=400;function Eh(e,t){let n=[],r=1/0;return e.forEach((o,i)=>{if(o.depth>r)return;r=t.has(o.span_id)?o.depth:1/0;let l=0;for(let u=i+1;u<e.length&&(e[u]?.
 depth??0)>o.depth;u++)l+=1;n.push({span:o,children:l})}),n}function vc(e){return e.stage?po(e.stage):"other"}function yc({data:e,logsOf:t,chosen:n,onChoose:r}){
-let[o,i]=re(new Set),[l,u]=re(bc),f=Qt(()=>Ph(e.spans,o),[e,o]),d=Math.max(e.duration_s,1e-9),m=_=>(_-e.start_ns)/1e9/d*100,g=_=>i(w=>{let x=new Set(w);return x.
-delete(_)||x.add(_),x});return s("div",{class:"waterfall",children:[s(Eh,{length:d}),s("ol",{children:[f.slice(0,l).map(({span:_,children:w})=>s("li",{children:[
-s(Lh,{span:_,below:w,folded:o.has(_.span_id),at:m,chosen:_.span_id===n,onChoose:r,onFold:g}),t?.get(_.span_id)?.map(x=>s(wc,{log:x,depth:_.depth,at:m(x.time_ns)},
+let[o,i]=re(new Set),[l,u]=re(bc),f=Qt(()=>Eh(e.spans,o),[e,o]),d=Math.max(e.duration_s,1e-9),m=_=>(_-e.start_ns)/1e9/d*100,g=_=>i(w=>{let x=new Set(w);return x.
+delete(_)||x.add(_),x});return s("div",{class:"waterfall",children:[s(Lh,{length:d}),s("ol",{children:[f.slice(0,l).map(({span:_,children:w})=>s("li",{children:[
+s(Rh,{span:_,below:w,folded:o.has(_.span_id),at:m,chosen:_.span_id===n,onChoose:r,onFold:g}),t?.get(_.span_id)?.map(x=>s(wc,{log:x,depth:_.depth,at:m(x.time_ns)},
 String(x.id)))]},_.span_id)),t?.get("")?.map(_=>s("li",{children:s(wc,{log:_,depth:0,at:m(_.time_ns)})},String(_.id)))]}),f.length>l&&s("button",{type:"button",
-class:"button",onClick:()=>u(l+2e3),children:[f.length-l," more spans"]})]})}function Eh({length:e}){return s("div",{class:"ruler","aria-hidden":"true",children:[
-s("span",{}),s("span",{class:"marks",children:Bu(0,e*.93,5).map(t=>s("span",{class:"mark-at",style:{left:`${t/e*100}%`},children:J(t)},t))}),s("span",{})]})}function Lh({
+class:"button",onClick:()=>u(l+2e3),children:[f.length-l," more spans"]})]})}function Lh({length:e}){return s("div",{class:"ruler","aria-hidden":"true",children:[
+s("span",{}),s("span",{class:"marks",children:Bu(0,e*.93,5).map(t=>s("span",{class:"mark-at",style:{left:`${t/e*100}%`},children:J(t)},t))}),s("span",{})]})}function Rh({
 span:e,below:t,folded:n,at:r,chosen:o,onChoose:i,onFold:l}){let u=_e(null);we(()=>{o&&u.current?.scrollIntoView({block:"nearest"})},[]);let f=r(e.start_ns),d=Math.
 max(.15,r(e.start_ns+e.duration_ns)-f),m=e.status==="error",g=J(e.duration_ns/1e9);return s("div",{ref:u,class:`span-row${o?" chosen":""}${m?" failed":""}`,children:[
 s("span",{class:"span-name",style:{paddingLeft:`${.25+Math.min(e.depth,20)*.75}rem`},children:[t?s("button",{type:"button",class:"fold","aria-expanded":!n,"aria\
--label":`${Rh(t)} below ${e.name}`,onClick:()=>l(e.span_id),children:s("span",{"aria-hidden":"true",children:n?"\u25B8":"\u25BE"})}):s("span",{class:"fold"}),s(
+-label":`${Ah(t)} below ${e.name}`,onClick:()=>l(e.span_id),children:s("span",{"aria-hidden":"true",children:n?"\u25B8":"\u25BE"})}):s("span",{class:"fold"}),s(
 "button",{type:"button",class:"plain","data-row":!0,"aria-pressed":o,onClick:()=>i(e.span_id),children:[m&&s("span",{class:"bad","aria-hidden":"true",children:[
 "\u25A0"," "]}),m&&s("span",{class:"hidden",children:"failed: "}),e.name||"(no name)",s("span",{class:"hidden",children:[", ",g]})]}),s("span",{class:"muted sma\
 ll service",children:e.service}),e.orphan&&s("span",{class:"fair small",title:"its parent is not in this store",children:"\u25B2 orphan"})]}),s("span",{class:"b\
 ars","aria-hidden":"true",onClick:()=>i(e.span_id),children:[s("span",{class:`bar fill-${vc(e)}${m?" bar-failed":""}`,style:{left:`${f}%`,width:`${d}%`}}),(e.critical??
 []).map(([_,w])=>s("span",{class:"critical",style:{left:`${r(_)}%`,width:`${Math.max(.1,r(w)-r(_))}%`}},_)),(e.events??[]).map((_,w)=>_.time_ns===void 0?null:s(
-"span",{class:_.name==="exception"?"event bad":"event",style:{left:`${r(_.time_ns)}%`}},w))]}),s("span",{class:"length","aria-hidden":"true",children:g})]})}function Rh(e){
+"span",{class:_.name==="exception"?"event bad":"event",style:{left:`${r(_.time_ns)}%`}},w))]}),s("span",{class:"length","aria-hidden":"true",children:g})]})}function Ah(e){
 return`${e} span${e===1?"":"s"}`}function as(e){return e>=17?"bad":e>=13?"fair":"muted"}function wc({log:e,depth:t,at:n}){let r=Vt(e.body)||e.event_name;return s(
 "div",{class:"log-row",children:[s("span",{class:"span-name",style:{paddingLeft:`${1.6+Math.min(t,20)*.75}rem`},children:[s("span",{class:`small ${as(e.severity)}`,
 children:e.severity_text||"LOG"})," ",s("span",{class:"said",title:r,children:r})]}),s("span",{class:"bars","aria-hidden":"true",children:s("span",{class:`diamo\
@@ -900,7 +901,7 @@ createElement("canvas");t.append(n);let r=e.spans.slice(0,bc),o=window.devicePix
 return t;i.scale(o,o),i.font="12px system-ui, sans-serif",i.textBaseline="middle";let l=_c-Fl-70,u=f=>Fl+(f-e.start_ns)/1e9/Math.max(e.duration_s,1e-9)*l;return r.
 forEach((f,d)=>{let m=d*Gr,[g,_]=[u(f.start_ns),u(f.start_ns+f.duration_ns)];i.fillStyle=de("text"),i.fillText(f.name,f.depth*12,m+Gr/2,Fl-12-f.depth*12),i.fillStyle=
 de(vc(f)),i.fillRect(g,m+4,Math.max(1,_-g),Gr-9),i.fillStyle=de("text");for(let[w,x]of f.critical??[])i.fillRect(u(w),m+Gr-4,Math.max(1,u(x)-u(w)),2);i.fillStyle=
-f.status==="error"?de("bad-mark"):de("muted"),i.fillText(J(f.duration_ns/1e9)+(f.status==="error"?" \u25A0":""),_+5,m+Gr/2)}),t}var Ah=["","internal","server","client","producer","consumer"];function kc({span:e,trace:t,logs:n,onClose:r}){let o=typeof e.kind=="number"?Ah[e.kind]:e.kind,i=(e.
+f.status==="error"?de("bad-mark"):de("muted"),i.fillText(J(f.duration_ns/1e9)+(f.status==="error"?" \u25A0":""),_+5,m+Gr/2)}),t}var Dh=["","internal","server","client","producer","consumer"];function kc({span:e,trace:t,logs:n,onClose:r}){let o=typeof e.kind=="number"?Dh[e.kind]:e.kind,i=(e.
 critical??[]).reduce((l,[u,f])=>l+f-u,0)/1e9;return s("aside",{class:"panel detail","aria-label":`Span ${e.name}`,children:[s("div",{class:"caption",children:[s(
 "h2",{children:e.name||"(no name)"}),s("button",{type:"button",class:"icon","aria-label":"Close the span",onClick:r,children:s("span",{"aria-hidden":"true",children:"\
 \u2715"})})]}),s("p",{class:"muted",children:[e.service,o?` \xB7 ${o}`:""," \xB7 ",J(e.duration_ns/1e9)," from"," ",J((e.start_ns-t.start_ns)/1e9),i>0&&` \xB7 ${J(
@@ -912,60 +913,60 @@ slice(0,16)," (not in this store)"]}):s(ie,{class:"mono",to:ee(`/trace/${l.trace
 n.length>0&&s("h3",{children:"Logs"}),n.map(l=>s("p",{class:"log-line",children:[s("span",{class:"muted",children:ke(l.time_ns/1e6,!0)})," ",s("span",{class:as(
 l.severity),children:l.severity_text})," ",Vt(l.body)||l.event_name]},String(l.id))),s("p",{class:"muted small mono",children:["trace ",t.trace_id,s("br",{}),"s\
 pan ",e.span_id]})]})}function Tc({id:e}){let t=Le("/api/trace",{id:e},{timeless:!0}),{data:n}=t,r=n?.spans[0];return s(z,{children:[s(We,{title:r?r.name:"Trace",answer:n?.spans.length?
-Oh(n):void 0,children:n&&s(On,{title:`Trace ${e.slice(0,8)}`,links:t,chart:()=>xc(n)})}),s(je,{answer:t,empty:o=>!o.spans.length,signal:"such trace",children:o=>s(
-Hh,{data:o})})]})}function Dh(e){return e.spans.map(n=>[n,(n.critical??[]).reduce((r,[o,i])=>r+(i-o),0)/1e9]).filter(([,n])=>n>0).sort((n,r)=>r[1]-n[1])}function Oh(e){
-let t=e.spans.filter(r=>r.status==="error"),[n]=Dh(e);return s(z,{children:[Mt(e.start_ns/1e6),".",ke(e.start_ns/1e6,!0).split(".")[1],": ",J(e.duration_s)," in",
+Hh(n):void 0,children:n&&s(On,{title:`Trace ${e.slice(0,8)}`,links:t,chart:()=>xc(n)})}),s(je,{answer:t,empty:o=>!o.spans.length,signal:"such trace",children:o=>s(
+Nh,{data:o})})]})}function Oh(e){return e.spans.map(n=>[n,(n.critical??[]).reduce((r,[o,i])=>r+(i-o),0)/1e9]).filter(([,n])=>n>0).sort((n,r)=>r[1]-n[1])}function Hh(e){
+let t=e.spans.filter(r=>r.status==="error"),[n]=Oh(e);return s(z,{children:[Mt(e.start_ns/1e6),".",ke(e.start_ns/1e6,!0).split(".")[1],": ",J(e.duration_s)," in",
 " ",ae(e.spans.length,"span")," of ",e.services.join(", "),n&&e.duration_s>0&&`; ${Fe(n[1]/e.duration_s)} of it in ${n[0].name}`,t.length>0&&s(z,{children:["; ",
-s(He,{of:"bad",children:[ae(t.length,"span")," failed",t.at(-1)?.status_message?`: ${t.at(-1)?.status_message}`:""]})]}),"."]})}function Hh({data:e}){let{query:t}=Ve(),
-[n,r]=re(!0),o=t.get("span"),i=Qt(()=>e.spans.find(u=>u.span_id===o)??null,[e,o]),l=Qt(()=>Map.groupBy(e.logs,u=>u.span_id),[e]);return s(z,{children:[s(Fh,{data:e}),
+s(He,{of:"bad",children:[ae(t.length,"span")," failed",t.at(-1)?.status_message?`: ${t.at(-1)?.status_message}`:""]})]}),"."]})}function Nh({data:e}){let{query:t}=Ve(),
+[n,r]=re(!0),o=t.get("span"),i=Qt(()=>e.spans.find(u=>u.span_id===o)??null,[e,o]),l=Qt(()=>Map.groupBy(e.logs,u=>u.span_id),[e]);return s(z,{children:[s(Ih,{data:e}),
 s("div",{class:i?"trace with-detail":"trace",children:[s("section",{class:"panel flush","aria-label":"Waterfall",children:[s("div",{class:"caption",children:[s(
-"h2",{children:"Spans"}),s("span",{class:"muted note",children:[s("i",{class:"line-mark"})," critical path",s(Nh,{spans:e.spans})]}),e.logs.length>0&&s("button",
+"h2",{children:"Spans"}),s("span",{class:"muted note",children:[s("i",{class:"line-mark"})," critical path",s(Fh,{spans:e.spans})]}),e.logs.length>0&&s("button",
 {type:"button",class:"toggle small-toggle","aria-pressed":n,onClick:()=>r(!n),children:[ae(e.logs.length,"log")," in place"]})]}),s(yc,{data:e,logsOf:n?l:null,chosen:o,
 onChoose:u=>pe({span:u===o?null:u},!0)})]}),i&&s(kc,{span:i,trace:e,logs:l.get(i.span_id)??[],onClose:()=>pe({span:null},!0)})]})]})}var Sc=["feature_retrieval",
-"preprocessing","inference","postprocessing"];function Nh({spans:e}){let t=Sc.filter(n=>e.some(r=>r.stage===n));return s(z,{children:t.map(n=>s("span",{class:"k\
-ey",children:[s("i",{class:`swatch tone-stage-${Sc.indexOf(n)+1}`}),n.replaceAll("_"," ")]},n))})}function Fh({data:e}){let t=e.spans.flatMap(r=>r.links??[]).filter(
+"preprocessing","inference","postprocessing"];function Fh({spans:e}){let t=Sc.filter(n=>e.some(r=>r.stage===n));return s(z,{children:t.map(n=>s("span",{class:"k\
+ey",children:[s("i",{class:`swatch tone-stage-${Sc.indexOf(n)+1}`}),n.replaceAll("_"," ")]},n))})}function Ih({data:e}){let t=e.spans.flatMap(r=>r.links??[]).filter(
 r=>r.trace_id!==e.trace_id),n=[...new Map([...t,...e.linked_from??[]].filter(r=>r.trace_id!==e.trace_id).map(r=>[r.trace_id,r])).values()];return n.length?s("p",
 {class:"joined",children:["Linked: ",ae(n.length,"trace")," ",n.slice(0,24).map(r=>"known"in r&&r.known===!1?s("span",{class:"mono muted",title:"not in this sto\
 re",children:r.trace_id.slice(0,8)},r.trace_id):s(ie,{class:"mono",to:ee(`/trace/${r.trace_id}`,{span:r.span_id}),children:r.trace_id.slice(0,8)},r.trace_id)),n.
 length>24&&` and ${n.length-24} more`]}):null}var Ec=[{keys:"g m",what:"Models"},{keys:"g t",what:"Traces"},{keys:"g l",what:"Logs"},{keys:"g x",what:"Metrics"},{keys:"g s",what:"SLOs and alerts"},{keys:"g \
 h",what:"Health of telemetry"},{keys:"/",what:"To the search box"},{keys:"j  k",what:"Next, previous row"},{keys:"Enter",what:"Open the row"},{keys:"p",what:"Pa\
 use or follow"},{keys:"[  ]",what:"Earlier, later"},{keys:"e",what:"Errors only (traces)"},{keys:"d",what:"Dark or light"},{keys:"?",what:"This list"},{keys:"Es\
-c",what:"Close, leave the box"}],Ih={m:"/",t:"/traces",l:"/logs",x:"/metrics",s:"/slos",h:"/health"},Lc="otelml-keys-off",Il="",Rc=()=>{};function zl(){try{return window.
+c",what:"Close, leave the box"}],zh={m:"/",t:"/traces",l:"/logs",x:"/metrics",s:"/slos",h:"/health"},Lc="otelml-keys-off",Il="",Rc=()=>{};function zl(){try{return window.
 localStorage.getItem(Lc)==="1"}catch{return!1}}function Ac(e){try{window.localStorage.setItem(Lc,e?"1":"0")}catch{}}function Vl(){let e=Zt(ct().query,fn());Ji()?
 mn(e.from,e.to):Do("15m")}function Mc(e){let t=Zt(ct().query,fn()),n=(t.to-t.from)/2*e;mn(t.from+n,t.to+n)}function $c(e){let t=[...document.querySelectorAll("[\
 data-row]")].filter(o=>o.offsetParent!==null),n=t.findIndex(o=>o===document.activeElement||o.contains(document.activeElement)),r=t[Math.max(0,Math.min(t.length-
-1,n<0?e>0?0:t.length-1:n+e))];r?.focus(),r?.scrollIntoView({block:"nearest"})}var zh={"/":()=>document.querySelector("[data-search]")?.focus(),j:()=>$c(1),k:()=>$c(
+1,n<0?e>0?0:t.length-1:n+e))];r?.focus(),r?.scrollIntoView({block:"nearest"})}var Vh={"/":()=>document.querySelector("[data-search]")?.focus(),j:()=>$c(1),k:()=>$c(
 -1),p:Vl,"[":()=>Mc(-1),"]":()=>Mc(1),d:No,e:()=>{ct().path==="/traces"&&pe({errors:ct().query.get("errors")?null:1,cursor:null})},"?":()=>Rc()};function Cc(e){
 return e instanceof HTMLElement&&(e.isContentEditable||/^(INPUT|SELECT|TEXTAREA)$/.test(e.tagName))}function Pc(e){if(e.key==="Escape"&&Cc(e.target)&&e.target.blur(),
-e.ctrlKey||e.metaKey||e.altKey||Cc(e.target)||e.defaultPrevented||zl()&&e.key!=="?")return;let t=Il==="g"?Ih[e.key]:void 0;Il=e.key;let n=t===void 0?zh[e.key]:()=>It(
-ee(t));n&&(e.preventDefault(),Il="",n())}function Dc(e){return Rc=e,window.addEventListener("keydown",Pc),()=>window.removeEventListener("keydown",Pc)}var Vh=[["/","Models"],["/traces","Traces"],["/logs","Logs"],["/metrics","Metrics"],["/slos","SLOs"],["/health","Health"]];function Hc({area:e,title:t,children:n}){
+e.ctrlKey||e.metaKey||e.altKey||Cc(e.target)||e.defaultPrevented||zl()&&e.key!=="?")return;let t=Il==="g"?zh[e.key]:void 0;Il=e.key;let n=t===void 0?Vh[e.key]:()=>It(
+ee(t));n&&(e.preventDefault(),Il="",n())}function Dc(e){return Rc=e,window.addEventListener("keydown",Pc),()=>window.removeEventListener("keydown",Pc)}var Wh=[["/","Models"],["/traces","Traces"],["/logs","Logs"],["/metrics","Metrics"],["/slos","SLOs"],["/health","Health"]];function Hc({area:e,title:t,children:n}){
 let[r,o]=re(!1);return we(()=>Dc(()=>o(i=>!i)),[]),we(()=>{document.title=`${t} \xB7 otelml`},[t]),s(z,{children:[s("a",{class:"skip",href:"#main",children:"To \
-the content"}),s("header",{class:"top",children:[s(ie,{to:ee("/"),class:"brand","aria-label":"otelml, models",children:[s(Wh,{}),"otelml"]}),s("nav",{"aria-labe\
-l":"Pages",children:Vh.map(([i,l])=>s(ie,{to:ee(i),"aria-current":i===e?"page":void 0,children:l},i))}),s(jh,{onHelp:()=>o(!0)})]}),s(Bh,{}),s("main",{id:"main",
-tabIndex:-1,children:n}),s(Uh,{}),r&&s(Kh,{onClose:()=>o(!1)})]})}function Wh(){return s("svg",{viewBox:"0 0 16 16",width:"18",height:"18","aria-hidden":"true",
-class:"mark",children:s("path",{d:"M1 11h3l2-7 4 9 2-5h3"})})}function jh({onHelp:e}){let t=ro(),r=Pr()==="dark"?"light":"dark";return s("div",{class:"controls",
-children:[s(Gh,{range:t}),s("button",{type:"button",class:t.live?"live on":"live",onClick:Vl,title:t.live?"Pause (p)":"Follow (p)","aria-pressed":t.live,children:[
+the content"}),s("header",{class:"top",children:[s(ie,{to:ee("/"),class:"brand","aria-label":"otelml, models",children:[s(jh,{}),"otelml"]}),s("nav",{"aria-labe\
+l":"Pages",children:Wh.map(([i,l])=>s(ie,{to:ee(i),"aria-current":i===e?"page":void 0,children:l},i))}),s(Gh,{onHelp:()=>o(!0)})]}),s(Uh,{}),s("main",{id:"main",
+tabIndex:-1,children:n}),s(Kh,{}),r&&s(Yh,{onClose:()=>o(!1)})]})}function jh(){return s("svg",{viewBox:"0 0 16 16",width:"18",height:"18","aria-hidden":"true",
+class:"mark",children:s("path",{d:"M1 11h3l2-7 4 9 2-5h3"})})}function Gh({onHelp:e}){let t=ro(),r=Pr()==="dark"?"light":"dark";return s("div",{class:"controls",
+children:[s(qh,{range:t}),s("button",{type:"button",class:t.live?"live on":"live",onClick:Vl,title:t.live?"Pause (p)":"Follow (p)","aria-pressed":t.live,children:[
 s("span",{class:"dot","aria-hidden":"true"}),"Live"]}),s("button",{type:"button",class:"icon",onClick:No,"aria-label":`Use the ${r} theme`,title:`${r} (d)`,children:s(
 "span",{"aria-hidden":"true",children:"\u25D0"})}),s("button",{type:"button",class:"icon",onClick:e,"aria-label":"Keyboard shortcuts",title:"Shortcuts (?)",children:s(
-"span",{"aria-hidden":"true",children:"?"})})]})}function Gh({range:e}){let t=r=>{let o=r.target.value;o==="fixed"?mn(e.from,e.to):Do(o)},n=Bs.some(([r])=>r===e.
-last);return s(z,{children:[!e.live&&s(qh,{range:e}),s("select",{"aria-label":"Time range",value:e.live?e.last:"fixed",onChange:t,children:[e.live&&!n&&s("optio\
+"span",{"aria-hidden":"true",children:"?"})})]})}function qh({range:e}){let t=r=>{let o=r.target.value;o==="fixed"?mn(e.from,e.to):Do(o)},n=Bs.some(([r])=>r===e.
+last);return s(z,{children:[!e.live&&s(Bh,{range:e}),s("select",{"aria-label":"Time range",value:e.live?e.last:"fixed",onChange:t,children:[e.live&&!n&&s("optio\
 n",{value:e.last,children:["Last ",e.last]}),Bs.map(([r,o])=>s("option",{value:r,children:o},r)),s("option",{value:"fixed",children:"From \u2026 to \u2026"})]})]})}
-function Oc(e){return new Date(e-new Date(e).getTimezoneOffset()*6e4).toISOString().slice(0,19)}function qh({range:e}){let t=(r,o)=>{Number.isFinite(r)&&Number.
+function Oc(e){return new Date(e-new Date(e).getTimezoneOffset()*6e4).toISOString().slice(0,19)}function Bh({range:e}){let t=(r,o)=>{Number.isFinite(r)&&Number.
 isFinite(o)&&o>r&&mn(r,o)},n=r=>new Date(r.target.value).getTime();return s("span",{class:"fixed",children:[s("input",{type:"datetime-local",step:"1","aria-labe\
 l":"From",value:Oc(e.from),onChange:r=>t(n(r),e.to)}),s("span",{"aria-hidden":"true",children:"\u2013"}),s("input",{type:"datetime-local",step:"1","aria-label":"\
-To",value:Oc(e.to),onChange:r=>t(e.from,n(r))})]})}function Bh(){let{refused:e}=Ft();return e?s("p",{class:"lost",role:"alert",children:[s("b",{children:e.message}),
-" ",e.fix]}):null}function Uh(){let{version:e}=Ft(),t=ro();return e?s("footer",{class:"foot",children:[s("span",{children:[Mt(t.from)," \u2013 ",t.live?ke(t.to):
-Mt(t.to)," \xB7 times in ",ea()]}),s("span",{children:e.remote?Object.entries(e.remote).filter(([,n])=>n).map(([n,r])=>`${n} at ${r}`).join(" \xB7 "):`${se(e.spans)}\
- spans \xB7 ${se(e.logs)} logs \xB7 ${se(e.points)} points stored`}),s("span",{children:["otelml ",e.version]})]}):s("footer",{class:"foot"})}function Kh({onClose:e}){
+To",value:Oc(e.to),onChange:r=>t(e.from,n(r))})]})}function Uh(){let{refused:e}=Ft();return e?s("p",{class:"lost",role:"alert",children:[s("b",{children:e.message}),
+" ",e.fix]}):null}function Kh(){let{version:e}=Ft(),t=ro();return e?s("footer",{class:"foot",children:[s("span",{children:[Mt(t.from)," \u2013 ",t.live?ke(t.to):
+Mt(t.to)," \xB7 times in ",ea()]}),s("span",{children:e.remote?Object.entries(e.remote).filter(([,n])=>n).map(([n,r])=>`${n} at ${r}`).join(" \xB7 "):`${oe(e.spans)}\
+ spans \xB7 ${oe(e.logs)} logs \xB7 ${oe(e.points)} points stored`}),s("span",{children:["otelml ",e.version]})]}):s("footer",{class:"foot"})}function Yh({onClose:e}){
 let t=_e(null),[n,r]=re(zl);return we(()=>t.current?.showModal(),[]),s("dialog",{ref:t,class:"help",onClose:e,"aria-labelledby":"help-title",children:[s("h2",{id:"\
 help-title",children:"Shortcuts"}),s("dl",{children:Ec.map(({keys:o,what:i})=>s("div",{children:[s("dt",{children:o.split(" ").filter(Boolean).map(l=>s("kbd",{children:l},
 l))}),s("dd",{children:i})]},o))}),s("p",{class:"muted",children:"Drag over a chart to look closer. Every address can be shared."}),s("label",{children:[s("inpu\
 t",{type:"checkbox",checked:!n,onChange:o=>{Ac(!o.target.checked),r(!o.target.checked)}})," ","Single-key shortcuts"]}),s("button",{type:"button",class:"button",
-onClick:()=>t.current?.close(),children:"Close"})]})}function Yh(){return s("p",{class:"answer",children:["There is no page at this address. ",s(ie,{to:ee("/"),children:"To the models"})]})}function Jh(e){let[t="",
-n="",r=""]=e.split("/").slice(1).map(Qh),o={"":()=>({area:"/",title:"Models",view:s(ca,{})}),model:()=>({area:"/",title:`${n} ${r}`,view:s(gc,{model:n,version:r},
+onClick:()=>t.current?.close(),children:"Close"})]})}function Jh(){return s("p",{class:"answer",children:["There is no page at this address. ",s(ie,{to:ee("/"),children:"To the models"})]})}function Qh(e){let[t="",
+n="",r=""]=e.split("/").slice(1).map(Zh),o={"":()=>({area:"/",title:"Models",view:s(ca,{})}),model:()=>({area:"/",title:`${n} ${r}`,view:s(gc,{model:n,version:r},
 `${n}/${r}`)}),compare:()=>({area:"/",title:`Versions of ${n}`,view:s(ma,{model:n},n)}),traces:()=>({area:"/traces",title:"Traces",view:s(Ju,{})}),trace:()=>({area:"\
 /traces",title:`Trace ${n.slice(0,8)}`,view:s(Tc,{id:n},n)}),"compare-traces":()=>({area:"/traces",title:"Two traces",view:s(pa,{})}),logs:()=>({area:"/logs",title:"\
 Logs",view:s(Qu,{})}),metrics:()=>({area:"/metrics",title:"Metrics",view:s(rc,{})}),metric:()=>({area:"/metrics",title:n,view:s(nc,{name:n},n)}),slos:()=>({area:"\
 /slos",title:"SLOs and alerts",view:s(Wu,{})}),health:()=>({area:"/health",title:"Health of telemetry",view:s(Gu,{})})};return(Object.hasOwn(o,t)?o[t]?.():void 0)??
-{area:"",title:"No such page",view:s(Yh,{})}}function Qh(e){try{return decodeURIComponent(e)}catch{return e}}function Nc(){let{path:e}=Ve(),{area:t,title:n,view:r}=Jh(
+{area:"",title:"No such page",view:s(Jh,{})}}function Zh(e){try{return decodeURIComponent(e)}catch{return e}}function Nc(){let{path:e}=Ve(),{area:t,title:n,view:r}=Qh(
 e);return s(Hc,{area:t,title:n,children:r})}var Fc=document.getElementById("app");Fc&&Ei(s(Nc,{}),Fc);})();

@@ -117,6 +117,7 @@ export interface TraceRow {
 export interface Traces {
   traces: TraceRow[];
   scatter: [number, number, number, string][];
+  share: number; // of the spans in the range, how much the scatter and the total are of
   total: number;
   next: string | number | null;
 }

@@ -37,7 +37,7 @@ export function TracesPage() {
           <>
             <Figure
               title="Durations"
-              note={`${data.scatter.length < data.total ? `${count(data.scatter.length)} of ${count(data.total)}, the slowest kept` : "every trace"}; a click opens it`}
+              note={`${drawn(data)}; a click opens it`}
               grid={() => dotGrid(data)}
             >
               <Scatter
@@ -73,7 +73,13 @@ function said(data: Traces, within: string): string | undefined {
     : whole
       ? "none with errors"
       : "no errors among those drawn";
-  return `${plural(data.total, "trace")} ${within}, ${errors}; the slowest took ${seconds(slowest)}.`;
+  return `${plural(data.total, "trace")} ${within}, ${errors}; the slowest ${data.share < 1 ? "of those drawn " : ""}took ${seconds(slowest)}.`;
+}
+
+function drawn(data: Traces): string {
+  if (data.scatter.length >= data.total) return "every trace";
+  const looked = data.share < 1 ? ` of one span in ${count(Math.round(1 / data.share))}` : "";
+  return `${count(data.scatter.length)} of ${count(data.total)}, the slowest${looked} kept`;
 }
 
 /** What counts as slow: the slowest twentieth of what is drawn. */
