@@ -43,6 +43,7 @@ def test_few_are_named_and_many_fail_the_run(tmp_path, options, count, code):
     assert ended == code, said
     named = said.rpartition("passed only the second time")[2]
     assert [f"test_second_time[{which}]" in named for which in range(count)] == [True] * count
+    assert named.count("Failed: the first time") == count
     assert ("passed only the second time" in said) == (count > 0)
 
 

@@ -7,12 +7,13 @@ MOST = 3
 
 
 def _unstable(config):
-    """Return the names of the tests that ran again and passed then; none in a worker, which does not report."""
+    """Return how the tests that passed when they ran again had failed; none in a worker: it reports nothing."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
-        return []
+        return {}
     ended = {report.nodeid for kind in ("failed", "error") for report in reporter.stats.get(kind, ())}
-    return sorted({report.nodeid for report in reporter.stats.get("rerun", ())} - ended)
+    again = reporter.stats.get("rerun", ())
+    return {report.nodeid: report.longreprtext for report in again if report.nodeid not in ended}
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -22,8 +23,9 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Name them: each is a fault of the test, or of otelml, that shows now and then."""
-    if names := _unstable(config):
-        terminalreporter.section(f"{len(names)} passed only the second time (at most {MOST} may)")
-        for name in names:
-            terminalreporter.line(name)
+    """Name them, and how they failed: each is a fault of the test, or of otelml, that shows now and then."""
+    if unstable := _unstable(config):
+        terminalreporter.section(f"{len(unstable)} passed only the second time (at most {MOST} may)")
+        for name, failed in sorted(unstable.items()):
+            terminalreporter.section(name, sep="_")
+            terminalreporter.line(failed)
