@@ -8,6 +8,8 @@ import pytest
 
 from otelml import semconv
 
+pytestmark = pytest.mark.timeout(300)  # the first of them waits for the demo, and an interrupted browser is lost to all
+
 MODEL, VERSION = "flight-delay", "2013-03"
 STAGES = ("feature retrieval", "preprocessing", "inference", "postprocessing")
 

@@ -4,6 +4,8 @@ import pytest
 
 from otelml import semconv
 
+pytestmark = pytest.mark.timeout(300)  # the first of them waits for the demo, and an interrupted browser is lost to all
+
 WIDTHS = {"phone": (390, 844), "laptop": (1366, 768), "wide": (1920, 1080)}
 HACKED = "window.hacked !== undefined || document.querySelector('main img, main script') !== null"
 
