@@ -147,7 +147,8 @@ pid = os.fork()
 predict()
 done = running.force_flush(10)
 recorder = running.recorder
-print(done, recorder.spans.current.queue is not None, running.events._queue is not None, flush=True)
+told = (done, recorder.spans.current.queue is not None, running.events._queue is not None)
+os.write(1, (" ".join(map(str, told)) + "\\n").encode())  # at once: the other process may write too
 if pid == 0:
     os._exit(0)
 os.waitpid(pid, 0)

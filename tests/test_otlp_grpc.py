@@ -307,7 +307,8 @@ assert running.force_flush(10)
 pid = os.fork() if sys.argv[1] == "fork" else -1
 predict()
 done = running.force_flush(10)
-print(done, running.recorder.spans.current.queue is not None, running.events._queue is not None, flush=True)
+told = (done, running.recorder.spans.current.queue is not None, running.events._queue is not None)
+os.write(1, (" ".join(map(str, told)) + "\\n").encode())  # at once: the other process may write too
 if pid == 0:
     os._exit(0)
 if pid > 0:
