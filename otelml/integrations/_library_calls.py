@@ -78,18 +78,11 @@ def measured(
         call = begun(self, operation)
         if call is None:
             return original(self, *args, **kwargs)
-        token = outer.set(SILENT)
-        try:
-            result = original(self, *args, **kwargs)
-        except BaseException as error:
-            call.finish(error)
-            raise
-        finally:
-            outer.reset(token)
-        with _OBSERVE:
-            call.observe(method.read(self, {**dict(zip(names, args, strict=False)), **kwargs}, result))
-        call.finish()
-        return result
+
+        def read(result: Any) -> Facts:
+            return method.read(self, {**dict(zip(names, args, strict=False)), **kwargs}, result)
+
+        return observed(call, original, (self, *args), kwargs, read)
 
     return call_measured
 
