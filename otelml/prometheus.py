@@ -60,6 +60,8 @@ WRITE_SECONDS = 1.0
 TELL_SECONDS = 3.0
 _IDLE = 30.0
 """Seconds that a client has for its request: one that says nothing would keep a thread for ever."""
+_WHOLE = 1 << 20
+"""Bytes of an answer that are sent in one piece: a process that ends leaves no answer without its body."""
 _OPENMETRICS = "application/openmetrics-text"
 
 
@@ -224,6 +226,7 @@ class _Server(ThreadingHTTPServer):
 def _handler(reader: PrometheusReader) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _IDLE
+        wbufsize = _WHOLE
 
         def do_GET(self) -> None:
             found = self.path.split("?")[0] in {"/metrics", "/"}
