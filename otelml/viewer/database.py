@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 MEMORY = 192 * MIB
 """What DuckDB may take for a file; the process has its own besides."""
+ROW_GROUP = 30_720
+"""Rows that are stored together. DuckDB's own 122,880 would be one fold's on one thread, and most of it again at the
+next fold; these are folded side by side, once, in a third of the time."""
 FOLD = 24 * MIB
 """Bytes of OTLP after which the log is folded into the file; it is two or three times as large then, and is read again
 after a kill."""
@@ -45,6 +48,8 @@ _SETTINGS = (
     "SET pandas_analyze_sample = 0",  # objects in numpy's arrays are text: a third of an insert went into looking
     "SET lock_configuration = true",
 )
+_NAME = "store"
+"""The database within DuckDB's instance: only one that is attached can have row groups of another size."""
 _open: set[Path] = set()
 """Files open in this process: DuckDB would let it open one twice, and each store counts for itself."""
 
@@ -74,6 +79,7 @@ class Database:
         self.path = path
         self.error = duckdb.Error
         self._fatal = (duckdb.FatalException, duckdb.InternalException)
+        self._refused = duckdb.IOException
         self._memory = memory
         self._broken = self._closed = False
         self._mending = threading.Lock()
@@ -106,10 +112,12 @@ class Database:
         try:
             cursor = self._idle.pop()
         except IndexError:
-            cursor = self._live.cursor()
+            cursor = self.cursor()
         try:
             return cursor.execute(sql, parameters or None).fetchall()
-        except self._fatal as error:
+        except self.error as error:
+            if not self._lost(error):
+                raise
             self._broken = True
             raise StoreError(f"cannot read the store: {_first_line(error)}") from error
         finally:
@@ -120,7 +128,7 @@ class Database:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return a cursor of its own, for a query that may be interrupted; close it."""
-        return self._live.cursor()
+        return _at_home(self._live.cursor())
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -137,7 +145,7 @@ class Database:
         except BaseException as error:
             with suppress(self.error):
                 connection.rollback()
-            self._broken = self._broken or isinstance(error, self._fatal)
+            self._broken = self._broken or self._lost(error)
             if isinstance(error, self.error):
                 raise StoreError(f"cannot write to the store: {_first_line(error)}") from error
             raise
@@ -146,17 +154,16 @@ class Database:
         """Fold the log into the file, or press together what is in memory. What can't be done now is done later."""
         try:
             self._live.execute("CHECKPOINT")
-        except self._fatal:  # no room on the disk: DuckDB does nothing more until the file is opened again
-            self._broken = True
-        except self.error:  # a reader of rows that were deleted is in the way
-            pass
+        except self.error as error:  # no room on the disk; or a reader of rows that were deleted is in the way
+            self._broken = self._broken or self._lost(error) or isinstance(error, self._refused)
 
     def size(self) -> int:
         """Return the bytes in use: of the file without what is free in it, and of its log; or of the memory."""
         if self._file is None:
             sql = "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag = 'IN_MEMORY_TABLE'"
             return int(self.read(sql)[0][0] or 0)
-        ((used, size),) = self.read("SELECT used_blocks, block_size FROM pragma_database_size()")
+        sql = "SELECT used_blocks, block_size FROM pragma_database_size() WHERE database_name = ?"
+        ((used, size),) = self.read(sql, [_NAME])
         log = Path(f"{self._file}.wal")
         return int(used * size) + (log.stat().st_size if log.exists() else 0)
 
@@ -182,13 +189,20 @@ class Database:
                 raise StoreError(_opening(self.path, error)) from error
             self._broken = False
 
+    def _lost(self, error: BaseException) -> bool:
+        """Say whether DuckDB does nothing more until the file is opened again."""
+        return isinstance(error, self._fatal) or "has been invalidated" in str(error)
+
     def _connect(self) -> None:
         import duckdb  # noqa: PLC0415 - see above
 
-        connection = duckdb.connect(self.path or ":memory:", config=_configuration(self.path, self._memory))
+        connection = duckdb.connect(":memory:", config=_configuration(self.path, self._memory))
+        path = (self.path or ":memory:").replace("'", "''")
+        # The older versions of the storage lack zstd.
+        connection.execute(f"ATTACH '{path}' AS {_NAME} (ROW_GROUP_SIZE {ROW_GROUP}, STORAGE_VERSION 'latest')")
         for setting in _SETTINGS:
             connection.execute(setting)
-        self._connection = connection
+        self._connection = _at_home(connection)
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -203,7 +217,8 @@ class Database:
 
     def _prepare(self) -> None:
         """Make the tables in an empty database; refuse one that is another's."""
-        tables = {name for (name,) in self.read("SELECT table_name FROM duckdb_tables()")}
+        sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = ?"
+        tables = {name for (name,) in self.read(sql, [_NAME])}
         if not tables:
             with self.transaction() as made:
                 for table in schema.TABLES:
@@ -272,14 +287,19 @@ def _array(kind: str, values: Sequence[Any]) -> Any:
 
 
 def _configuration(path: str | None, memory: int) -> dict[str, Any]:
-    settings = {
+    return {
         "threads": min(_THREADS, os.cpu_count() or 1),
         "memory_limit": f"{memory // MIB}MiB",
         # Not at a commit: the commit would stand and yet fail where there is no room to fold the log. See ingest.
         "checkpoint_threshold": "1TB",
-        "storage_compatibility_version": "latest",  # the older ones lack zstd
+        "temp_directory": "" if path is None else f"{path}.tmp",  # or it would be made where we stand
     }
-    return settings if path is not None else settings | {"temp_directory": ""}  # it would be made where we stand
+
+
+def _at_home(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Return a connection for which names are the store's: each begins in the instance's own database."""
+    connection.execute(f"USE {_NAME}")
+    return connection
 
 
 def _check(path: str | None, file: Path) -> None:

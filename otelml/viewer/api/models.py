@@ -107,42 +107,40 @@ def _row(key: Key, services: list[str], found: dict[str, list[Curve]], span: Win
 
 # From spans -----------------------------------------------------------------------------------------------------
 
-_TOTALS = """
-SELECT model, version, count(*), count(*) FILTER (status = 'error'), quantile_disc(duration_ns, [0.5, 0.95, 0.99]),
-    max(end_ns)
-FROM spans WHERE model <> '' AND name = 'predict ' || model AND start_ns >= ? AND start_ns < ? GROUP BY ALL
+_COUNTED = """
+SELECT model, version, start_ns // ? AS step, count(*), count(*) FILTER (status = 'error'),
+    quantile_disc(duration_ns, [0.5, 0.95, 0.99]), max(end_ns)
+FROM spans WHERE model <> '' AND name = 'predict ' || model AND start_ns >= ? AND start_ns < ?
+GROUP BY GROUPING SETS ((model, version), (model, version, step))
 """
-_SPARKS = """
-SELECT model, version, start_ns // ?, count(*), quantile_disc(duration_ns, 0.95)
-FROM spans WHERE model <> '' AND name = 'predict ' || model AND start_ns >= ? AND start_ns < ? GROUP BY ALL
-"""
+"""Of each step, and without one of the whole window."""
 
 
 def _traced(store: Store, span: Window, wanted: set[Key]) -> dict[Key, dict[str, Any]]:
     """Return rows of models that send spans and no metrics."""
     if not wanted:
         return {}
-    bounds = (span.from_ns, span.to_ns)
-    starts = span.starts
-    first = span.from_ns // span.step_ns
-    sparks: dict[Key, dict[str, list[Any]]] = {}
-    for model, version, step, count, p95 in store.query(_SPARKS, (span.step_ns, *bounds)):
-        empty: dict[str, list[Any]] = {"t": starts, "requests": [0] * len(starts), "p95_s": [None] * len(starts)}
-        spark = sparks.setdefault((model, version), empty)
-        spark["requests"][step - first] = plain(count * NANOS / span.step_ns)
-        spark["p95_s"][step - first] = plain(p95 / NANOS)
     rows: dict[Key, dict[str, Any]] = {}
-    for model, version, calls, errors, durations, last in store.query(_TOTALS, bounds):
-        if (model, version) not in wanted:
-            continue
-        rows[model, version] = {
-            "requests": calls,
-            "rows": None,
-            "errors": errors,
-            "error_share": share(errors, calls),
-            **dict(zip(("p50_s", "p95_s", "p99_s"), (plain(each / NANOS) for each in durations), strict=True)),
-            "confidence_mean": None,
-            "last_ns": last,
-            "spark": sparks[model, version],
-        }
+    sparks: dict[Key, dict[str, list[Any]]] = {}
+    starts, first = span.starts, span.from_ns // span.step_ns
+    for model, version, step, calls, errors, durations, last in store.query(
+        _COUNTED, (span.step_ns, span.from_ns, span.to_ns)
+    ):
+        key, seconds = (model, version), [plain(each / NANOS) for each in durations]
+        empty: dict[str, list[Any]] = {"t": starts, "requests": [0] * len(starts), "p95_s": [None] * len(starts)}
+        spark = sparks.setdefault(key, empty)
+        if step is not None:
+            spark["requests"][step - first] = plain(calls * NANOS / span.step_ns)
+            spark["p95_s"][step - first] = seconds[1]
+        elif key in wanted:
+            rows[key] = {
+                "requests": calls,
+                "rows": None,
+                "errors": errors,
+                "error_share": share(errors, calls),
+                **dict(zip(("p50_s", "p95_s", "p99_s"), seconds, strict=True)),
+                "confidence_mean": None,
+                "last_ns": last,
+                "spark": spark,
+            }
     return rows
