@@ -48,11 +48,14 @@ def models(store: Store, asked: Asked) -> dict[str, Any]:
 
 
 def _known(store: Store, span: Window) -> dict[Key, list[str]]:
-    """Return the services of every model and version in the store's series, or in spans of the window."""
+    """Return the services of every model and version in the store's series, or in spans of the window.
+
+    Stages are within predictions, and most of the spans.
+    """
     sql = """
         SELECT model, version, service FROM series WHERE model <> ''
-        UNION SELECT model, version, service FROM spans WHERE model <> '' AND start_ns >= ? AND start_ns < ?
-        ORDER BY ALL
+        UNION SELECT model, version, service FROM spans
+        WHERE model <> '' AND stage = '' AND start_ns >= ? AND start_ns < ? ORDER BY ALL
     """
     found: dict[Key, list[str]] = {}
     for model, version, service in store.query(sql, (span.from_ns, span.to_ns)):
@@ -110,7 +113,8 @@ def _row(key: Key, services: list[str], found: dict[str, list[Curve]], span: Win
 _COUNTED = """
 SELECT model, version, start_ns // ? AS step, count(*), count(*) FILTER (status = 'error'),
     quantile_disc(duration_ns, [0.5, 0.95, 0.99]), max(end_ns)
-FROM spans WHERE model <> '' AND name = 'predict ' || model AND start_ns >= ? AND start_ns < ?
+FROM spans
+WHERE name IN (SELECT unnest(?::VARCHAR[])) AND name = 'predict ' || model AND start_ns >= ? AND start_ns < ?
 GROUP BY GROUPING SETS ((model, version), (model, version, step))
 """
 """Of each step, and without one of the whole window."""
@@ -123,9 +127,9 @@ def _traced(store: Store, span: Window, wanted: set[Key]) -> dict[Key, dict[str,
     rows: dict[Key, dict[str, Any]] = {}
     sparks: dict[Key, dict[str, list[Any]]] = {}
     starts, first = span.starts, span.from_ns // span.step_ns
-    for model, version, step, calls, errors, durations, last in store.query(
-        _COUNTED, (span.step_ns, span.from_ns, span.to_ns)
-    ):
+    names = sorted({f"predict {model}" for model, _ in wanted})
+    found = store.query(_COUNTED, (span.step_ns, names, span.from_ns, span.to_ns))
+    for model, version, step, calls, errors, durations, last in found:
         key, seconds = (model, version), [plain(each / NANOS) for each in durations]
         empty: dict[str, list[Any]] = {"t": starts, "requests": [0] * len(starts), "p95_s": [None] * len(starts)}
         spark = sparks.setdefault(key, empty)
