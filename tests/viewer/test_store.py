@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
-from otelml.viewer import ingest, ledger, pruning
+from otelml.viewer import database, ingest, ledger, pruning
 from otelml.viewer.database import MIB
 from otelml.viewer.encoding import dumps, loads
 from otelml.viewer.store import Store, StoreError
@@ -199,6 +199,26 @@ def test_a_file_survives(tmp_path):
         assert store.total("m", k="v") == 7
         assert store.requests == {"traces": 2, "metrics": 3, "logs": 1}
         assert store.received == {"traces": 3, "metrics": 3, "logs": 2}
+
+
+def test_rows_are_stored_in_groups_of_our_size(tmp_path, monkeypatch):
+    """What is folded is in several row groups, which DuckDB's threads fold side by side."""
+    monkeypatch.setattr(database, "ROW_GROUP", 2048)
+    with Store(str(tmp_path / "it's one.db")) as store:
+        store.add("traces", spans(*["a"] * 5000))
+        store._db.checkpoint()
+        assert store.query("SELECT count(DISTINCT row_group_id) FROM pragma_storage_info('spans')") == [(3,)]
+
+
+def test_a_file_of_larger_groups_goes_on(tmp_path, monkeypatch):
+    """A file whose row groups have DuckDB's own size, as the first ones had, is read and added to."""
+    path = str(tmp_path / "store.db")
+    for rows in (122_880, 2048):
+        monkeypatch.setattr(database, "ROW_GROUP", rows)
+        with Store(path) as store:
+            store.add("traces", spans(*["a"] * 5000))
+    with Store(path) as store:
+        assert store.received["traces"] == len(store.spans()) == 10_000
 
 
 def test_files_that_are_no_store_are_refused(tmp_path):
