@@ -148,6 +148,7 @@ class Viewer(Server):
             "one trace": f"trace?id={trace}",
             f"newest {NEWEST} traces": f"traces?{span}&service={SERVICE}&limit={NEWEST}",
             f"newest {NEWEST} traces of an attribute": f"traces?{span}&q={late}&limit={NEWEST}",
+            "newest traces of an attribute that none has": f"traces?{span}&q={quote('ml.prediction.class=never')}",
             "models": f"models?{span}",
             "model": f"model?{span}&model={MODEL}&version={VERSION}",
             "failed or slow traces": f"traces?{span}&min_s=0.05&limit={NEWEST}",
@@ -198,10 +199,11 @@ class Jaeger(Server):
     def urls(self, first: int, last: int, trace: str) -> dict[str, str]:
         """Return the questions that it has as well."""
         asked = {"service": SERVICE, "limit": NEWEST, "start": first // 1000, "end": last // 1000}
-        late = {"tags": json.dumps({"ml.prediction.class": "late"})}
+        late, never = ({"tags": json.dumps({"ml.prediction.class": name})} for name in ("late", "never"))
         return {
             "one trace": f"traces/{trace}",
             f"newest {NEWEST} traces": f"traces?{urlencode(asked)}",
             f"newest {NEWEST} traces of an attribute": f"traces?{urlencode(asked | late)}",
+            "newest traces of an attribute that none has": f"traces?{urlencode(asked | never)}",
             "failed or slow traces": f"traces?{urlencode(asked | {'minDuration': '50ms'})}",
         }

@@ -111,7 +111,9 @@ def _slow(source: Source, options: argparse.Namespace) -> int:
 
 
 def _listed(source: Source, options: argparse.Namespace, **more: int) -> int:
-    found = source.get("traces", q=_query(options.query), from_=_from(options), limit=options.limit, **more)
+    query = _query(options.query)
+    whole = 1 if query else None
+    found = source.get("traces", q=query, from_=_from(options), limit=options.limit, whole=whole, **more)
     if options.json:
         return _printed({"traces": found["traces"], "total": found["total"]})
     for row in found["traces"]:

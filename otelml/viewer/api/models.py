@@ -112,7 +112,7 @@ def _row(key: Key, services: list[str], found: dict[str, list[Curve]], span: Win
 
 _COUNTED = """
 SELECT model, version, start_ns // ? AS step, count(*), count(*) FILTER (status = 'error'),
-    quantile_disc(duration_ns, [0.5, 0.95, 0.99]), max(end_ns)
+    quantile_disc(duration_ns, [0.5, 0.95, 0.99]), max(start_ns)
 FROM spans
 WHERE name IN (SELECT unnest(?::VARCHAR[])) AND name = 'predict ' || model AND start_ns >= ? AND start_ns < ?
 GROUP BY GROUPING SETS ((model, version), (model, version, step))

@@ -44,6 +44,11 @@ class Condition:
     sql: str
     parameters: tuple[Any, ...] = ()
 
+    @property
+    def reads_attributes(self) -> bool:
+        """Whether it reads the attributes, which are most of what is stored."""
+        return "attributes" in self.sql
+
 
 def search(asked: Asked, of: Of, name: str = "q", *, skip: int = 0) -> list[Condition]:
     """Return the conditions of a search parameter after its first ``skip`` terms; faults go to ``asked``."""

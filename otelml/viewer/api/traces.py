@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from otelml.viewer.api.points import pointer
@@ -18,8 +19,10 @@ SCATTER, SLOWEST = 2500, 500
 """Points of the scatter: so many, evenly by trace, and so many of the slowest."""
 EXACT = 20_000
 """Up to so many matching spans, the number of their traces is counted exactly."""
-LOOKED_AT = 500_000
+LOOKED_AT = 250_000
 """Spans of the range that are looked at for the scatter and the total: of more, about so many, taken here and there."""
+SEARCHED = 1_000_000
+"""Spans whose attributes are searched for one page; the next page goes on before them."""
 _AROUND_NS = 600 * NANOS
 """Spans of one trace are looked for so long before and after the one that was found."""
 _ENTRY = Condition("parent_id = '' OR kind IN ('server', 'consumer')")
@@ -27,34 +30,58 @@ _ENTRY = Condition("parent_id = '' OR kind IN ('server', 'consumer')")
 _EACH = 4
 """Spans looked at for each trace of a page: one trace may have many that match."""
 _ROUNDS = 5
+_SEARCHED = "Searched back to {:%Y-%m-%d %H:%M:%S} UTC so far: Older goes on before that."
 
 
 def traces(store: Store, asked: Asked) -> dict[str, Any]:
     """Return traces that have a span which meets every condition, the latest first.
 
     Without conditions on spans, the spans that count are those where a trace enters a service. Of a range with very
-    many spans the scatter and the total are of a ``share`` of them; with ``whole`` of all.
+    many spans the scatter and the total are of a ``share`` of them, and attributes are searched page by page, from
+    ``searched_from_ns`` on; with ``whole`` all of it.
     """
     span, whole = asked.window(), asked.flag("whole")
     limit, cursor = asked.whole("limit", 100, 1, MOST), asked.whole("cursor", 0, 0, 2**63 - 1)
     wanted = _wanted(asked)
     asked.check()
-    inside = [Condition("start_ns >= ? AND start_ns < ?", (span.from_ns, span.to_ns)), *wanted]
+    window = _between(span.from_ns, span.to_ns)
+    count = _count(store, window)
+    paged = not whole and count > SEARCHED and any(each.reads_attributes for each in wanted)
+    before = min(cursor or span.to_ns, span.to_ns)
+    since = _reach(store, span.from_ns, before) if paged else span.from_ns
+    inside = [_between(since, before) if paged else window, *wanted]
     latest = _latest(store, inside, _EACH * limit)
-    if len(latest) < _EACH * limit:
+    if few := len(latest) < _EACH * limit:
         summed = _Summed(1.0, len(latest), len({each["trace_id"] for each in latest}), latest, latest)
     else:
-        summed = _summed(store, inside, latest, 1.0 if whole else _share(store, inside[0]))
-    found, following = _page(store, inside, limit, cursor, latest)
-    total, exact = _total(store, inside, summed)
+        summed = _summed(store, [window, *wanted], latest, 1.0 if whole else min(1.0, LOOKED_AT / max(count, 1)))
+    total, exact = _total(store, inside if few else [window, *wanted], summed)
+    begun = latest if paged or not cursor else _latest(store, [*inside, _before(cursor)], _EACH * limit)
+    found, following = _page(store, inside, limit, cursor, begun)
+    more = since > span.from_ns and not following
     return {
         "traces": found,
         "scatter": _scatter(summed),
         "share": summed.share,
         "total": total,
-        "total_exact": exact,
-        "next": following,
+        "total_exact": exact and not paged,
+        "next": str(since) if more else following,
+        "searched_from_ns": since,
+        "notes": [_SEARCHED.format(datetime.fromtimestamp(since / NANOS, UTC))] if more else [],
     }
+
+
+def _between(from_ns: int, to_ns: int) -> Condition:
+    return Condition("start_ns >= ? AND start_ns < ?", (from_ns, to_ns))
+
+
+def _reach(store: Store, first: int, before: int) -> int:
+    """Return from when on about ``SEARCHED`` spans began before ``before``, at least ``first``."""
+    # Two questions, which the bounds of row groups answer; as one, DuckDB reads every row.
+    ((last,),) = store.query("SELECT max(id) FROM spans WHERE start_ns >= ? AND start_ns < ?", (first, before))
+    sql = "SELECT start_ns FROM spans WHERE id <= ? ORDER BY id DESC LIMIT 1"
+    found = store.query(sql, [(last or 0) - SEARCHED])
+    return max(first, found[0][0]) if found and found[0][0] < before else first
 
 
 def _wanted(asked: Asked) -> list[Condition]:
@@ -101,10 +128,9 @@ def _latest(store: Store, inside: list[Condition], most: int) -> list[dict[str, 
     return [dict(zip(_POINT, row, strict=True)) for row in store.query(sql, [*values, most])]
 
 
-def _share(store: Store, window: Condition) -> float:
-    """Return how much of all spans is looked at, so that a page takes as long with many of them."""
+def _count(store: Store, window: Condition) -> int:
     ((count,),) = store.query(f"SELECT count(*) FROM spans WHERE {window.sql}", window.parameters)  # noqa: S608 - parameters only
-    return min(1.0, LOOKED_AT / max(int(count), 1))
+    return int(count)
 
 
 def _summed(store: Store, inside: list[Condition], latest: list[dict[str, Any]], share: float) -> _Summed:
@@ -133,11 +159,10 @@ def _total(store: Store, inside: list[Condition], summed: _Summed) -> tuple[int,
 
 
 def _page(
-    store: Store, inside: list[Condition], limit: int, cursor: int, latest: list[dict[str, Any]]
+    store: Store, inside: list[Condition], limit: int, cursor: int, found: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return up to ``limit`` traces that began before ``cursor``, and the cursor of the next page."""
+    """Return up to ``limit`` traces, whose latest matching spans are ``found``, and the cursor of the next page."""
     order: dict[str, int] = {}
-    found = _latest(store, [*inside, _before(cursor)], _EACH * limit) if cursor else latest
     for _ in range(_ROUNDS):
         for span in found:
             order.setdefault(span["trace_id"], span["start_ns"])

@@ -81,6 +81,35 @@ def test_few_that_match_among_very_many_are_all_there(many, monkeypatch):
     assert [int(trace_id, 16) for *_, trace_id in found["scatter"]] == [17]
 
 
+def test_attributes_of_very_many_spans_are_searched_page_by_page(many, monkeypatch):
+    """Each page says back to when it searched; going on finds the one trace at the end, once, and ``whole`` at once."""
+    monkeypatch.setattr(traces, "SEARCHED", 20_000)
+    asked = {"from": "1", "to": str(10**9), "q": "number=17"}
+    pages = [traces.traces(many, Asked(asked, now_ns=10**9))]
+    while pages[-1]["next"]:
+        pages.append(traces.traces(many, Asked({**asked, "cursor": pages[-1]["next"]}, now_ns=10**9)))
+    since = [page["searched_from_ns"] for page in pages]
+    assert since == sorted(since, reverse=True)
+    assert since[-1] == 1
+    assert [bool(page["notes"]) for page in pages] == [True, True, False]
+    assert [int(row["trace_id"], 16) for page in pages for row in page["traces"]] == [17]
+    assert not any(page["total_exact"] for page in pages)
+    whole = traces.traces(many, Asked({**asked, "whole": "1"}, now_ns=10**9))
+    assert [int(row["trace_id"], 16) for row in whole["traces"]] == [17]
+    assert (whole["total"], whole["total_exact"], whole["next"]) == (1, True, None)
+
+
+def test_what_many_spans_have_is_paged_alike(many, monkeypatch):
+    """Pages of a search whose matches are more than a page have every trace once, the latest first."""
+    monkeypatch.setattr(traces, "SEARCHED", 20_000)
+    asked, cursor, seen = {"from": "1", "to": str(10**9), "q": "number>29990", "limit": "7"}, "0", []
+    while cursor:
+        found = traces.traces(many, Asked({**asked, "cursor": cursor}, now_ns=10**9))
+        seen += [int(row["trace_id"], 16) for row in found["traces"]]
+        cursor = found["next"]
+    assert seen == list(range(MANY, 29_990, -1))
+
+
 def test_errors_and_durations_choose(served):
     """``errors`` and ``min_s`` leave those that SQL leaves."""
     found = served.get("traces", errors=1, limit=1000)

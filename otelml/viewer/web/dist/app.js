@@ -689,32 +689,32 @@ return s(Wr,{label:e,height:o,draw:f,onPoint:(m,g)=>{let _=d(m,g);return _&&`${k
 r(_[3])}})}function Ad(e,t,n){e.globalAlpha=t.length>600?.45:.75,e.fillStyle=de("now");for(let r of t){if(r[2])continue;let[o,i]=n(r);e.beginPath(),e.arc(o,i,2.2,
 0,7),e.fill()}e.globalAlpha=1,e.fillStyle=de("bad-mark");for(let r of t){if(!r[2])continue;let[o,i]=n(r);e.fillRect(o-3,i-3,6,6)}}var Ll=["q","service","model","name","errors","min_s","max_s","cursor"],Dd=100;function Ju(){let{query:e}=Ve(),t=Object.fromEntries(Ll.map(r=>[r,e.get(r)])),n=Le(
 "/api/traces",{...t,limit:Dd});return s(z,{children:[s(We,{title:"Traces",answer:n.data?Hd(n.data,vn(n)):void 0,exports:{title:"Traces",csv:n.csv,json:n.json}}),
-s(Id,{slow:Fd(n.data)}),s(je,{answer:n,empty:r=>!r.traces.length,signal:Yu(e)?"traces that match":"traces",clear:Yu(e)?Od:void 0,children:r=>s(z,{children:[s(ft,
-{title:"Durations",note:`${Nd(r)}; a click opens it`,grid:()=>zd(r),children:s(Ku,{label:`Durations of ${oe(r.scatter.length)} traces over time`,dots:r.scatter,
+s(Id,{slow:Fd(n.data)}),s(je,{answer:n,empty:r=>!r.traces.length&&!r.next,signal:Yu(e)?"traces that match":"traces",clear:Yu(e)?Od:void 0,children:r=>s(z,{children:[
+s(ft,{title:"Durations",note:`${Nd(r)}; a click opens it`,grid:()=>zd(r),children:s(Ku,{label:`Durations of ${oe(r.scatter.length)} traces over time`,dots:r.scatter,
 range:n.range,onOpen:o=>It(ee(`/trace/${o}`))})}),s(Vd,{data:r})]})})]})}function Yu(e){return Ll.some(t=>e.get(t))}function Od(){pe(Object.fromEntries(Ll.map(e=>[
 e,null])))}function Hd(e,t){if(!e.total)return;let n=e.scatter.filter(l=>l[2]).length,r=e.scatter.reduce((l,u)=>Math.max(l,u[1]),0),o=e.scatter.length>=e.total,
 i=n?`${o?"":"at least "}${ae(n,"trace")} with errors`:o?"none with errors":"no errors among those drawn";return`${ae(e.total,"trace")} ${t}, ${i}; the slowest ${e.
-share<1?"of those drawn ":""}took ${J(r)}.`}function Nd(e){if(e.scatter.length>=e.total)return"every trace";let t=e.share<1?` of one span in ${oe(Math.round(1/e.
-share))}`:"";return`${oe(e.scatter.length)} of ${oe(e.total)}, the slowest${t} kept`}function Fd(e){let t=(e?.scatter??[]).map(r=>r[1]).sort((r,o)=>r-o),n=t[Math.
-floor(t.length*.95)];return n===void 0?null:Number(n.toPrecision(2))}function Id({slow:e}){let{query:t}=Ve(),[n,r,o]=[t.get("errors"),t.get("min_s"),t.get("mode\
-l")];return s("div",{class:"filters",children:[s(ns,{signal:"traces",label:"Search traces",example:"model=delay status=error duration>50ms http.route~predict"}),
-s("button",{type:"button",class:"toggle","aria-pressed":!!n,onClick:()=>pe({errors:n?null:1,cursor:null}),title:"Errors only (e)",children:"Errors only"}),s("bu\
-tton",{type:"button",class:"toggle","aria-pressed":!!r,disabled:!r&&e===null,onClick:()=>pe({min_s:r?null:e,cursor:null}),children:r?`Slow only: from ${J(Number(
-r))}`:"Slow only"}),o&&s("button",{type:"button",class:"toggle","aria-pressed":"true",onClick:()=>pe({model:null,cursor:null}),children:[o," ",s("span",{"aria-h\
-idden":"true",children:"\u2715"})]})]})}function zd(e){return{columns:["time","duration (s)","error","trace"],rows:e.scatter.map(([t,n,r,o])=>[new Date(t/1e6).toISOString(),
-n,r,o])}}function Vd({data:e}){let[t,n]=re([]),r=Math.max(...e.traces.map(l=>l.duration_s),1e-9),o=l=>n(u=>u.includes(l)?u.filter(f=>f!==l):[...u.slice(-1),l]);
-return s("section",{class:"panel flush","aria-label":"Traces",children:[s(Se,{caption:"Traces",columns:[{name:"Time",value:l=>l.start_ns,show:l=>s("span",{class:"\
-muted",children:ke(l.start_ns/1e6,!0)})},{name:"Trace",wide:!0,value:l=>l.name,show:l=>s(z,{children:[s(ie,{to:ee(`/trace/${l.trace_id}`),"data-row":!0,class:"n\
-ame",children:l.name||"(no name)"})," ",s("span",{class:"muted sub",children:l.services.join(", ")||l.service})]})},{name:"Model",narrow:!0,value:l=>`${l.model}\
- ${l.version}`,show:l=>l.model&&s(ie,{class:"one-line",to:ee(Nn(l.model,l.version??"")),children:`${l.model} ${l.version??""}`.trim()})},{name:"Spans",numeric:!0,
-narrow:!0,value:l=>l.spans,show:l=>oe(l.spans)},{name:"Errors",numeric:!0,narrow:!0,value:l=>l.errors,show:l=>l.errors?s(He,{of:"bad",children:oe(l.errors)}):s(
-"span",{class:"muted",children:"0"})},{name:"Length",narrow:!0,show:l=>s(Hn,{of:l.duration_s/r,tone:l.errors?"bad-mark":"now"})},{name:"Duration",numeric:!0,value:l=>l.
-duration_s,show:l=>J(l.duration_s)},{name:"Pick",narrow:!0,show:l=>s("input",{type:"checkbox","aria-label":`Compare ${l.name} of ${ke(l.start_ns/1e6,!0)}`,checked:t.
-includes(l.trace_id),onChange:()=>o(l.trace_id)})}],rows:e.traces,id:l=>l.trace_id,tone:l=>l.errors?"failed":void 0}),s("p",{class:"under",children:[t.length===
-2?s(ie,{class:"button",to:ee("/compare-traces",{a:t[0],b:t[1]}),children:"Compare the two"}):s("span",{class:"muted narrow",children:"Pick two to compare them."}),
-s(Rl,{next:e.next,shown:e.traces.length,total:e.total})]})]})}function Rl({next:e,shown:t,total:n}){let{query:r}=Ve();return s("span",{class:"pages",children:[s(
-"span",{class:"muted",children:[oe(t)," of ",oe(n)]}),r.get("cursor")&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:null}),children:"Newest"}),
-e!=null&&e!==""&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:e}),children:"Older"})]})}var Al=["q","severity","service","event","trace_id","cursor"],rs=200;function Qu(){let{query:e}=Ve(),t=Object.fromEntries(Al.map(i=>[i,e.get(i)])),n=Le("/api/lo\
+share<1?"of those drawn ":""}took ${J(r)}.`}function Nd(e){if(!e.total)return"none found so far";if(e.scatter.length>=e.total)return"every trace";let t=e.share<
+1?` of one span in ${oe(Math.round(1/e.share))}`:"";return`${oe(e.scatter.length)} of ${oe(e.total)}, the slowest${t} kept`}function Fd(e){let t=(e?.scatter??[]).
+map(r=>r[1]).sort((r,o)=>r-o),n=t[Math.floor(t.length*.95)];return n===void 0?null:Number(n.toPrecision(2))}function Id({slow:e}){let{query:t}=Ve(),[n,r,o]=[t.get(
+"errors"),t.get("min_s"),t.get("model")];return s("div",{class:"filters",children:[s(ns,{signal:"traces",label:"Search traces",example:"model=delay status=error\
+ duration>50ms http.route~predict"}),s("button",{type:"button",class:"toggle","aria-pressed":!!n,onClick:()=>pe({errors:n?null:1,cursor:null}),title:"Errors onl\
+y (e)",children:"Errors only"}),s("button",{type:"button",class:"toggle","aria-pressed":!!r,disabled:!r&&e===null,onClick:()=>pe({min_s:r?null:e,cursor:null}),children:r?
+`Slow only: from ${J(Number(r))}`:"Slow only"}),o&&s("button",{type:"button",class:"toggle","aria-pressed":"true",onClick:()=>pe({model:null,cursor:null}),children:[
+o," ",s("span",{"aria-hidden":"true",children:"\u2715"})]})]})}function zd(e){return{columns:["time","duration (s)","error","trace"],rows:e.scatter.map(([t,n,r,
+o])=>[new Date(t/1e6).toISOString(),n,r,o])}}function Vd({data:e}){let[t,n]=re([]),r=Math.max(...e.traces.map(l=>l.duration_s),1e-9),o=l=>n(u=>u.includes(l)?u.filter(
+f=>f!==l):[...u.slice(-1),l]);return s("section",{class:"panel flush","aria-label":"Traces",children:[s(Se,{caption:"Traces",columns:[{name:"Time",value:l=>l.start_ns,
+show:l=>s("span",{class:"muted",children:ke(l.start_ns/1e6,!0)})},{name:"Trace",wide:!0,value:l=>l.name,show:l=>s(z,{children:[s(ie,{to:ee(`/trace/${l.trace_id}`),
+"data-row":!0,class:"name",children:l.name||"(no name)"})," ",s("span",{class:"muted sub",children:l.services.join(", ")||l.service})]})},{name:"Model",narrow:!0,
+value:l=>`${l.model} ${l.version}`,show:l=>l.model&&s(ie,{class:"one-line",to:ee(Nn(l.model,l.version??"")),children:`${l.model} ${l.version??""}`.trim()})},{name:"\
+Spans",numeric:!0,narrow:!0,value:l=>l.spans,show:l=>oe(l.spans)},{name:"Errors",numeric:!0,narrow:!0,value:l=>l.errors,show:l=>l.errors?s(He,{of:"bad",children:oe(
+l.errors)}):s("span",{class:"muted",children:"0"})},{name:"Length",narrow:!0,show:l=>s(Hn,{of:l.duration_s/r,tone:l.errors?"bad-mark":"now"})},{name:"Duration",
+numeric:!0,value:l=>l.duration_s,show:l=>J(l.duration_s)},{name:"Pick",narrow:!0,show:l=>s("input",{type:"checkbox","aria-label":`Compare ${l.name} of ${ke(l.start_ns/
+1e6,!0)}`,checked:t.includes(l.trace_id),onChange:()=>o(l.trace_id)})}],rows:e.traces,id:l=>l.trace_id,tone:l=>l.errors?"failed":void 0}),s("p",{class:"under",children:[
+t.length===2?s(ie,{class:"button",to:ee("/compare-traces",{a:t[0],b:t[1]}),children:"Compare the two"}):s("span",{class:"muted narrow",children:"Pick two to com\
+pare them."}),s(Rl,{next:e.next,shown:e.traces.length,total:e.total})]})]})}function Rl({next:e,shown:t,total:n}){let{query:r}=Ve();return s("span",{class:"page\
+s",children:[s("span",{class:"muted",children:[oe(t)," of ",oe(n)]}),r.get("cursor")&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:null}),children:"\
+Newest"}),e!=null&&e!==""&&s("button",{type:"button",class:"button",onClick:()=>pe({cursor:e}),children:"Older"})]})}var Al=["q","severity","service","event","trace_id","cursor"],rs=200;function Qu(){let{query:e}=Ve(),t=Object.fromEntries(Al.map(i=>[i,e.get(i)])),n=Le("/api/lo\
 gs",{...t,limit:rs}),{data:r}=n,o=Al.some(i=>e.get(i));return s(z,{children:[s(We,{title:"Logs",answer:r?qd(r,vn(n)):void 0,exports:{title:"Logs",csv:n.csv,json:n.
 json}}),s(Bd,{}),s(je,{answer:n,empty:i=>!i.logs.length,signal:o?"logs that match":"logs",clear:o?Wd:void 0,children:i=>s(z,{children:[s(Yd,{data:i,range:n.range}),
 s(Qd,{data:i,filters:t,live:n.range.live&&!e.get("cursor")})]})})]})}function Wd(){pe(Object.fromEntries(Al.map(e=>[e,null])))}var jd=[["","Any severity"],["deb\

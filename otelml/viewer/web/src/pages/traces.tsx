@@ -29,7 +29,7 @@ export function TracesPage() {
       <Filters slow={slowFrom(answer.data)} />
       <When
         answer={answer}
-        empty={(data) => !data.traces.length}
+        empty={(data) => !data.traces.length && !data.next}
         signal={filtered(query) ? "traces that match" : "traces"}
         clear={filtered(query) ? clear : undefined}
       >
@@ -77,6 +77,7 @@ function said(data: Traces, within: string): string | undefined {
 }
 
 function drawn(data: Traces): string {
+  if (!data.total) return "none found so far";
   if (data.scatter.length >= data.total) return "every trace";
   const looked = data.share < 1 ? ` of one span in ${count(Math.round(1 / data.share))}` : "";
   return `${count(data.scatter.length)} of ${count(data.total)}, the slowest${looked} kept`;
