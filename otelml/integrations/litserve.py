@@ -41,6 +41,7 @@ class LitServeInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # untyped
             Patch("litserve.server", "LitServer._get_request_queue", _sending),
             Patch(_LOOPS, "LitLoop.put_response", _taking),
             Patch("litserve.loops.simple_loops", "SingleLoop._process_single_request", _alone),
+            Patch("litserve.loops.streaming_loops", "StreamingLoop._process_streaming_request", _alone),
         )
 
     def _uninstrument(self, **_: Any) -> None:
@@ -160,11 +161,11 @@ def _alone(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return what stands for the serving of one request by a task."""
 
     @wraps(original)
-    async def _process_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+    async def process(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _TAKE:
             joined = _joined(request[1]) if runtime.active is not None else None
             if joined is not None:
                 work_for([joined])
         return await original(self, request, *args, **kwargs)
 
-    return _process_single_request
+    return process
