@@ -43,6 +43,8 @@ class Environment:
     """What the conformance suite's rows are of."""
     heavy: bool
     """Of gigabytes: installed past uv's cache, and removed in continuous integration once it has passed."""
+    viewer: bool
+    """With the viewer, whose receiver most tests send to."""
     by_name: bool
     """Tested only where it is asked for by its name: what starts a cluster wants minutes and the machine for itself."""
 
@@ -89,7 +91,7 @@ def environments(wanted: list[str]) -> list[Environment]:
     every = [
         Environment(
             *(name, age, tuple(row[age]), tuple(row["tests"]), tuple(row.get("packages", ()))),
-            *(row.get("heavy", False), row.get("by_name", False)),
+            *(row.get("heavy", False), row.get("viewer", True), row.get("by_name", False)),
         )
         for name, row in table.items()
         for age in AGES
@@ -133,7 +135,7 @@ def _made(environment: Environment) -> subprocess.CompletedProcess[str] | None:
         what = [
             *(["--no-cache"] if environment.heavy else []),
             "--editable",
-            ".[view]",
+            ".[view]" if environment.viewer else ".",
             *TOOLS,
             *environment.requirements,
         ]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MIB = 1024 * 1024
+OLDEST = 2
+"""Version of DuckDB: of pruned files 1.4 and 1.5.0 gave back other texts than were stored, and 1.5 outgrew the cap."""
 MEMORY = 192 * MIB
 """What DuckDB may take for a file; the process has its own besides."""
 ROW_GROUP = 30_720
@@ -68,7 +70,8 @@ class Database:
         memory: Bytes that DuckDB may take.
 
     Raises:
-        StoreError: DuckDB is not installed, or the file can't be opened: it says who has it, or what it is instead.
+        StoreError: DuckDB is not installed or too old, or the file can't be opened: it says who has it, or what it is
+            instead.
     """
 
     def __init__(self, path: str | None, memory: int = MEMORY) -> None:
@@ -76,6 +79,9 @@ class Database:
             import duckdb  # noqa: PLC0415 - an extra, of 40 ms
         except ImportError:
             raise StoreError("the store needs DuckDB: pip install 'otelml[view]'") from None
+        if int(duckdb.__version__.partition(".")[0]) < OLDEST:
+            found = f"the store needs DuckDB {OLDEST} or later, and this is {duckdb.__version__}"
+            raise StoreError(f"{found}: pip install 'otelml[view]'")
         self.path = path
         self.error = duckdb.Error
         self._fatal = (duckdb.FatalException, duckdb.InternalException)

@@ -249,6 +249,13 @@ def test_files_that_are_no_store_are_refused(tmp_path):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_duckdb_that_is_too_old_is_refused(monkeypatch):
+    """Before it has written anything: it would give back other texts than it was given."""
+    monkeypatch.setattr(duckdb, "__version__", "1.5.2")
+    with pytest.raises(StoreError, match=r"needs DuckDB 2 or later, and this is 1\.5\.2: pip install"):
+        Store()
+
+
 def test_a_file_cut_short_is_refused(tmp_path):
     """What is left of a file after half of it is gone is refused with a message, not with a traceback of DuckDB."""
     path = tmp_path / "store.db"
