@@ -183,8 +183,9 @@ def _finalise(runtime: Runtime) -> None:
 
 
 def _end(runtime: Runtime) -> None:
+    others = _others()  # before the flush: one may predict and end while it lasts
     runtime.flush_at_end()
-    if _others():
+    if others:
         # The process waits for them, and for this one: what they still predict is flushed too.
         threading.Thread(target=_end_after_others, args=(runtime,), name="otelml-end", daemon=False).start()
 

@@ -114,6 +114,20 @@ def goes_on():
         predict(2)
     predict(1)
     threading.Thread(target=late).start()
+def meanwhile():
+    active = otelml.runtime.active
+    flush, flushed = active.flush_at_end, threading.Event()
+    def late():
+        flushed.wait()
+        predict(2)
+    thread = threading.Thread(target=late)
+    def slow():
+        flush()
+        flushed.set()
+        thread.join()
+    active.flush_at_end = slow
+    predict(1)
+    thread.start()
 def leaves():
     predict(3)
     otelml.force_flush()
@@ -131,6 +145,17 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(("way", "code"), [("fails", 1), ("exits", 4), ("goes_on", 0), ("leaves", 5)])
 def test_ends(endpoint, tmp_path, method, way, code):
     """However a child ends, also with a thread that outlives its function, what it predicted arrives once."""
+    ended(endpoint, tmp_path, method, way, code)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_a_thread_ends_while_its_process_flushes(endpoint, tmp_path, method):
+    """What it predicts then is flushed too; spawned children flush after their threads, as every program does."""
+    ended(endpoint, tmp_path, method, "meanwhile", 0)
+
+
+def ended(endpoint, tmp_path, method, way, code):
+    """Let a child predict three times and end; check its exit code, and that they arrive once."""
     done = subprocess.run(
         [sys.executable, script(tmp_path, END), method, way],
         env=endpoint.environment(),
