@@ -59,7 +59,8 @@ def traces(store: Store, asked: Asked) -> dict[str, Any]:
     begun = latest if paged or not cursor else _latest(store, [*inside, _before(cursor)], _EACH * limit)
     found, following = _page(store, inside, limit, cursor, begun)
     more = since > span.from_ns and not following
-    return {
+    notes = {"notes": [_SEARCHED.format(datetime.fromtimestamp(since / NANOS, UTC))]} if more else {}
+    return notes | {
         "traces": found,
         "scatter": _scatter(summed),
         "share": summed.share,
@@ -67,7 +68,6 @@ def traces(store: Store, asked: Asked) -> dict[str, Any]:
         "total_exact": exact and not paged,
         "next": str(since) if more else following,
         "searched_from_ns": since,
-        "notes": [_SEARCHED.format(datetime.fromtimestamp(since / NANOS, UTC))] if more else [],
     }
 
 

@@ -91,7 +91,7 @@ def test_attributes_of_very_many_spans_are_searched_page_by_page(many, monkeypat
     since = [page["searched_from_ns"] for page in pages]
     assert since == sorted(since, reverse=True)
     assert since[-1] == 1
-    assert [bool(page["notes"]) for page in pages] == [True, True, False]
+    assert ["notes" in page for page in pages] == [True, True, False]
     assert [int(row["trace_id"], 16) for page in pages for row in page["traces"]] == [17]
     assert not any(page["total_exact"] for page in pages)
     whole = traces.traces(many, Asked({**asked, "whole": "1"}, now_ns=10**9))
