@@ -320,13 +320,12 @@ def test_a_fleet_says_what_the_database_says(stack, load, found):
     """
     assert found
     assert load[0].wait(120) == 0
-    apart = {}
-    assert eventually(lambda: not differences(stack, apart), 60), apart
+    assert eventually(lambda: not differences(stack), 60), differences(stack)
 
 
-def differences(stack, apart):
+def differences(stack):
     """Return {(figure, class, if any): (the counters', least and most of the databases)} of those that differ."""
-    apart.clear()
+    apart = {}
     mine = f'{{job="{DEMO}",ml_model_name="flight-delay"}}'
     for figure, label in (("accuracy", None), ("precision", "ml_outcome_predicted"), ("recall", "ml_outcome_actual")):
         level, by = ("model", "") if label is None else ("model_class", " by (ml_prediction_class)")

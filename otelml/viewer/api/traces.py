@@ -45,17 +45,17 @@ def traces(store: Store, asked: Asked) -> dict[str, Any]:
     wanted = _wanted(asked)
     asked.check()
     window = _between(span.from_ns, span.to_ns)
-    count = _count(store, window)
+    every, count = [window, *wanted], _count(store, window)
     paged = not whole and count > SEARCHED and any(each.reads_attributes for each in wanted)
     before = min(cursor or span.to_ns, span.to_ns)
     since = _reach(store, span.from_ns, before) if paged else span.from_ns
-    inside = [_between(since, before) if paged else window, *wanted]
+    inside = [_between(since, before), *wanted] if paged else every
     latest = _latest(store, inside, _EACH * limit)
     if few := len(latest) < _EACH * limit:
         summed = _Summed(1.0, len(latest), len({each["trace_id"] for each in latest}), latest, latest)
     else:
-        summed = _summed(store, [window, *wanted], latest, 1.0 if whole else min(1.0, LOOKED_AT / max(count, 1)))
-    total, exact = _total(store, inside if few else [window, *wanted], summed)
+        summed = _summed(store, every, latest, 1.0 if whole else min(1.0, LOOKED_AT / max(count, 1)))
+    total, exact = _total(store, inside if few else every, summed)
     begun = latest if paged or not cursor else _latest(store, [*inside, _before(cursor)], _EACH * limit)
     found, following = _page(store, inside, limit, cursor, begun)
     more = since > span.from_ns and not following
