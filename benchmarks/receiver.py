@@ -2,7 +2,8 @@
 
 Started without arguments it prints its port and serves until its standard input closes. Telemetry posted to
 ``/RUN/v1/traces`` (and ``metrics``, ``logs``) counts for ``RUN``; ``GET /RUN`` returns the tally as JSON. The lines
-``down`` and ``up`` on its standard input close the port and open it again.
+``down`` and ``up`` on its standard input close the port and open it again. With ``--later`` it keeps what comes and
+reads it when it is asked for the tally: its work is not to slow down what is measured beside it.
 """
 
 from __future__ import annotations
@@ -117,6 +118,8 @@ def unbalanced(received: Mapping[str, Any], made: int, expected: Mapping[str, fl
 
 # In the receiver's process --------------------------------------------------------------------------------------
 
+LATER = "--later" in sys.argv[1:]
+
 
 @dataclass
 class Tally:
@@ -132,6 +135,16 @@ class Tally:
     """Latest value of every series of ``otelml.dropped``, by (what, where)."""
     sizes: Counter[str] = field(default_factory=Counter)
     """Bytes of all bodies, decompressed, by signal."""
+    kept: list[tuple[str, bytes, bool]] = field(default_factory=list)
+    """What has not been counted yet: signal, body, and whether that is compressed."""
+
+    def count(self) -> None:
+        """Count what was kept."""
+        kept, self.kept = self.kept, []
+        for signal, body, compressed in kept:
+            plain = gzip.decompress(body) if compressed else body
+            self.sizes[signal] += len(plain)
+            {"traces": self.traces, "logs": self.logs, "metrics": self.metrics}[signal](plain)
 
     def traces(self, body: bytes) -> None:
         """Count spans by name and remember their ids."""
@@ -229,8 +242,6 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Count one export."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
         run, _, signal = self.path.strip("/").partition("/v1/")
         with self.server.turn:
             if self.server.closed or self._is_alone():
@@ -238,8 +249,9 @@ class Handler(BaseHTTPRequestHandler):
                 return
             self._reply(b"", "application/x-protobuf")
             tally = self.tallies[run]
-            tally.sizes[signal] += len(body)
-            {"traces": tally.traces, "logs": tally.logs, "metrics": tally.metrics}[signal](body)
+            tally.kept.append((signal, body, self.headers.get("Content-Encoding") == "gzip"))
+            if not LATER:
+                tally.count()
 
     def _is_alone(self) -> bool:
         """Return whether the sender has given up on a slow machine: it counts as dropped what it sent."""
@@ -253,7 +265,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with the tally of a run."""
         with self.server.turn:
-            self._reply(json.dumps(self.tallies[self.path.strip("/")].answer()).encode(), "application/json")
+            tally = self.tallies[self.path.strip("/")]
+            tally.count()
+            self._reply(json.dumps(tally.answer()).encode(), "application/json")
 
     def _reply(self, body: bytes, kind: str) -> None:
         self.send_response(200)

@@ -80,9 +80,9 @@ def cores() -> tuple[str, set[int] | None]:
 
 @contextmanager
 def receiver() -> Iterator[str]:
-    """Start the counting receiver, whose work must not hold up wrk's beside it; give its base URL."""
+    """Start the receiver, which counts when a round is over: its work is not the server's. Give its base URL."""
     nice = ["nice", "-n", "19"] if shutil.which("nice") else []
-    command = [*nice, sys.executable, str(HERE / "receiver.py")]
+    command = [*nice, sys.executable, str(HERE / "receiver.py"), "--later"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the receiver has no pipes")
@@ -93,7 +93,8 @@ def receiver() -> Iterator[str]:
 @contextmanager
 def server(served: Served, endpoint: str, core: str) -> Iterator[subprocess.Popen[str]]:
     """Start the server process; its environment names the receiver."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("OTEL")}
+    # Without byte code on the disk every process compiles what it imports, some of it while it is measured.
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL", "PYTHONDONTWRITE"))}
     env = own | {
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",

@@ -12,6 +12,7 @@ from otelml._text import encodable, kind_name, plain
 
 OTHER = "other"
 MAX_LENGTH = 128
+_LARGE = 1 << 63
 
 _known: dict[str, dict[str, str]] = {}
 _folded: Counter[str] = Counter()
@@ -49,6 +50,8 @@ def fold(attribute: str, label: str) -> None:
 
 def text(value: object) -> str:
     """Return ``value`` as text of at most 128 characters that every exporter can encode."""
+    if type(value) is int and -_LARGE < value < _LARGE:
+        return str(value)
     if type(value) is not str:
         value = attempt(_spelled, value)[0] or plain(value)
     short = value[:MAX_LENGTH]

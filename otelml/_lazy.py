@@ -66,6 +66,12 @@ def is_numpy(value: object, kind: str) -> bool:
     return numpy is not None and issubclass(type(value), getattr(numpy, kind, ()))
 
 
+def is_array(value: object) -> bool:
+    """Return whether ``value`` is an array of numpy's own, not of a class derived from it; never imports numpy."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and type(value) is getattr(numpy, "ndarray", None)
+
+
 class computed_once(Generic[T]):  # noqa: N801 - as functools.cached_property, whose lock in Python 3.11 outlives a fork
     """A property that is computed when it is first asked for, without a lock."""
 

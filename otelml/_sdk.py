@@ -34,11 +34,11 @@ from otelml._guard import attempt
 from otelml._lazy import LazyModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from opentelemetry.sdk.resources import Resource
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import SpanContext, TraceFlags, TraceState
 else:
     np = LazyModule("numpy")
 
@@ -77,6 +77,13 @@ def with_span(context: Context, span: trace.Span, key: str, value: object) -> Co
     return Context({**context, SPAN_KEY: span, key: value})
 
 
+def with_span_and(context: Context, span: trace.Span, more: Mapping[str, object]) -> Context:
+    """Return ``context`` with ``span`` as the current span and more values."""
+    if not SPAN_KEY:
+        return trace.set_span_in_context(span, Context({**context, **more}))
+    return Context({**context, SPAN_KEY: span, **more})
+
+
 def _is_plain_tuple() -> bool:
     parent = trace.SpanContext(1, 2, False, trace.TraceFlags(1), trace.TraceState())  # noqa: FBT003 - is_remote
     return tuple(parent) == (1, 2, False, 1, parent.trace_state, True)
@@ -91,27 +98,33 @@ fields: Callable[[SpanContext], tuple[Any, ...]] = (lambda c: c) if _is_plain_tu
 """Returns trace id, span id, is_remote, flags, state and is_valid: the properties cost five times as much each."""
 
 
-def _plain_span_context() -> Callable[[SpanContext, int], SpanContext] | None:
-    """Return a way to make a child's context without checking again what its parent has been checked for."""
+def checked_context(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
+    """Return the context of a new local span, which says whether its ids are valid."""
+    return trace.SpanContext(trace_id, span_id, False, flags, state)  # noqa: FBT003 - is_remote
+
+
+def _unchecked_context() -> Callable[[int, int, TraceFlags, TraceState], SpanContext] | None:
+    """Return a way to make a context without checking ids again that are known to be valid."""
     if not _is_plain_tuple():
         return None
     make: Any = tuple.__new__
     kind, local = trace.SpanContext, False
 
-    def child(above: SpanContext, span_id: int) -> SpanContext:
-        trace_id, _, _, flags, state, _ = above
+    def new(trace_id: int, span_id: int, flags: TraceFlags, state: TraceState) -> SpanContext:
         context: SpanContext = make(kind, (trace_id, span_id, local, flags, state, True))
         return context
 
-    return child
+    return new
 
 
-def _checked_span_context(above: SpanContext, span_id: int) -> SpanContext:
-    return trace.SpanContext(above.trace_id, span_id, False, above.trace_flags, above.trace_state)  # noqa: FBT003 - is_remote
+new_context: Callable[[int, int, TraceFlags, TraceState], SpanContext] = _unchecked_context() or checked_context
+"""Return the context of a new local span; its ids are not zero."""
 
 
-child_context: Callable[[SpanContext, int], SpanContext] = _plain_span_context() or _checked_span_context
-"""Return the context of a new local span below a valid ``above``; ``span_id`` is not zero."""
+def child_context(above: SpanContext, span_id: int) -> SpanContext:
+    """Return the context of a new local span below a valid ``above``; ``span_id`` is not zero."""
+    trace_id, _, _, flags, state, _ = fields(above)
+    return new_context(trace_id, span_id, flags, state)
 
 
 def span_in(context: Context) -> trace.Span:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from contextvars import ContextVar
+from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
@@ -32,11 +33,23 @@ _VALID = re.compile(rf"[A-Za-z0-9._:/+=@-]{{1,{MAX_LENGTH}}}")
 # set around it would be lost inside.
 BESIDE: ContextVar[str | None] = ContextVar("otelml-request-id", default=None)
 _prediction_lookup: Callable[[], str | None] | None = None
+# Asking the operating system for each id lets go of the interpreter's lock, and a busy server waits to get it back.
+_random = Random()  # noqa: S311 - ids, no secrets; of our own, as an application may seed the module's
+
+
+def _reseed() -> None:
+    """Take fresh entropy: forked processes never share an id."""
+    _random.seed(SystemRandom().getrandbits(256))
+
+
+_reseed()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reseed)
 
 
 def new_id() -> str:
-    """Return a fresh id: 32 hex digits from the operating system, so that forked processes never share one."""
-    return os.urandom(16).hex()
+    """Return a fresh id: 128 random bits as 32 hex digits."""
+    return f"{_random.getrandbits(128):032x}"
 
 
 def valid(value: str) -> bool:

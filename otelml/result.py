@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from otelml import _labels, semconv, values
 from otelml._guard import attempt
-from otelml._lazy import is_numpy
+from otelml._lazy import is_array, is_numpy
 from otelml._text import plain
 
 if TYPE_CHECKING:
@@ -97,6 +97,17 @@ def read(  # noqa: C901, PLR0917 - flat: one value after the other; the same sev
         and sink.capture == "stats"
     ):
         return _one_row(result, predictions, classes, confidence, numbers)
+    if (
+        type(classes) in _PLAIN
+        and type(confidence) in _NUMBER
+        and type(numbers) in _NUMBER
+        and not (classes is numbers is None)
+        and business_value is None
+        and sink.capture == "stats"
+        and is_array(predictions)
+        and is_array(inputs)
+    ):
+        return _one_answer(result, predictions, inputs, (classes, confidence, numbers))
     result.rows = _rows(predictions, classes, confidence, numbers, inputs)
     if business_value is not None:
         result.business_value = _keep(sink, "business_value", business_value, values.numbers(business_value))
@@ -137,6 +148,23 @@ def _one_row(result: Result, predictions: Any, classes: Any, confidence: float |
         result.confidence = confidence
     if number is not None:
         result.rows = 1
+        result.values = number
+    return result
+
+
+def _one_answer(result: Result, predictions: Any, inputs: Any, known: tuple[Any, float | None, float | None]) -> Result:
+    """Keep plain values of one row, and what arrays say of themselves: what most calls of libraries give."""
+    classes, confidence, number = known
+    shape, given = predictions.shape, inputs.shape
+    result.rows = shape[0] if shape else 1
+    result.shape, result.dtype = shape or None, values.dtype_name(predictions.dtype)
+    result.input_shape, result.input_dtype = given or None, values.dtype_name(inputs.dtype)
+    result.missing = values.missing_in(inputs)
+    if classes is not None:
+        result.classes = classes
+    if confidence is not None:
+        result.confidence = confidence
+    if number is not None:
         result.values = number
     return result
 

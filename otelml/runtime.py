@@ -17,6 +17,7 @@ from otelml._imports import undisturbed
 from otelml.config import SIGNALS
 from otelml.events import Events
 from otelml.exits import Ending, at_exit
+from otelml.garbage import Room
 from otelml.instruments import Instruments
 from otelml.models.life import Models
 from otelml.probes.gpu import GpuProbe
@@ -69,6 +70,7 @@ class Runtime:
         self.windows: Windows | None = None
         """The sliding windows of models; None where ``OTELML_WINDOW`` is 0."""
         self.profiles = Profiles(config, events)
+        self.room = Room(config.gc_room)
         self.flushes_at_end_of = 0
         """The process that flushes when multiprocessing ends it."""
         self._told = False
@@ -160,6 +162,7 @@ class Runtime:
                 active = None
                 children.withdraw()
             self._uninstrument()
+            self.room.give_back()
             deadline = monotonic() + limit
             self.models.settle(limit / 4)
             self.recorder.stop()
@@ -215,6 +218,7 @@ def start(config: Config) -> Runtime:
         tell(Tell(runtime.flush_at_end, runtime.workers()))
         _start_probes(runtime, _meter(made))
         _instrument(runtime)
+        runtime.room.make()
         at_exit(runtime.shutdown, lambda: runtime.ending)
         assembled.append(runtime)
         _name_after_fork(runtime)
@@ -270,8 +274,7 @@ def _assemble(config: Config, made: pipeline.Pipeline, drops: Drops, ids: Random
 
 def _keep_windows(runtime: Runtime, meter: Meter, drops: Drops) -> None:
     """Keep a window of each model, where the settings ask for it."""
-    found = windows(runtime.config, runtime.events, drops.add)
-    runtime.recorder.windows = runtime.windows = found
+    found = runtime.recorder.windows = runtime.windows = windows(runtime.config, runtime.events, drops.add)
     if found is not None:
         row = semconv.THRESHOLD_ACTIVE
         meter.create_observable_up_down_counter(row.name, [found.observe], row.unit, row.help)
@@ -335,10 +338,8 @@ def _observe_ourselves(meter: Meter, drops: Drops) -> None:
 
 def _start_probes(runtime: Runtime, meter: Meter) -> None:
     config = runtime.config
-    if config.gpu:
-        runtime.probes.append(GpuProbe(meter, interval=config.probe_interval))
-    if config.host:
-        runtime.probes.append(HostProbe(meter, interval=config.probe_interval))
+    rows = ((config.gpu, GpuProbe), (config.host, HostProbe))
+    runtime.probes += [kind(meter, interval=config.probe_interval) for wanted, kind in rows if wanted]
     for probe in runtime.probes:
         with guard("runtime.probe"):
             probe.start()

@@ -198,6 +198,12 @@ class Config:
     event_started: bool = flag("OTELML_EVENT_STARTED", "Log an event when a prediction starts, too.", default=False)
     gpu: bool = flag("OTELML_GPU", "Watch GPUs through NVML.", default=True)
     host: bool = flag("OTELML_HOST", "Watch CPU, memory, disk, network and the process.", default=True)
+    gc_room: int = setting(
+        "OTELML_GC_ROOM",
+        parse.integer(0, 1_000_000),
+        500,
+        "Objects that the garbage collector's first threshold is raised by, for otelml's own; 0 leaves it alone.",
+    )
     probe_interval: float = seconds("OTELML_PROBE_INTERVAL", 0.1, 5.0, "Seconds a probe's reading stays fresh.")
     excluded_urls: tuple[str, ...] = setting(
         "OTELML_EXCLUDED_URLS", _NAMES, EXCLUDED_URLS, "Paths that are not traced, comma separated."

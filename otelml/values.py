@@ -161,11 +161,12 @@ def dtype_of(value: Any) -> str | None:
 
 def _dtype(value: Any) -> str | None:
     dtype = getattr(value, "dtype", None)
-    return None if dtype is None else _dtype_name(dtype)
+    return None if dtype is None else dtype_name(dtype)
 
 
 @lru_cache(maxsize=256)
-def _dtype_name(dtype: Hashable) -> str:
+def dtype_name(dtype: Hashable) -> str:
+    """Return the name of a data type."""
     return plain(dtype)[:64]
 
 
@@ -227,7 +228,7 @@ def _missing(value: Any) -> int:
         if value.size > MAX_CELLS:
             raise TypeError("too many values")
         if kind == "f":
-            return int(np.isnan(value).sum())
+            return int(np.count_nonzero(np.isnan(value)))
         return _missing_objects(value.ravel().tolist()) if kind == "O" else 0
     if isinstance(value, dict):
         return _missing_objects(value.values())

@@ -226,7 +226,8 @@ def test_a_childs_context_is_what_the_constructor_makes():
     for flags in range(4):
         state = trace.TraceState([("vendor", "x")])
         above = trace.SpanContext(1 << 100, 2, is_remote=True, trace_flags=trace.TraceFlags(flags), trace_state=state)
-        child, checked = _sdk.child_context(above, 3), _sdk._checked_span_context(above, 3)
+        child = _sdk.child_context(above, 3)
+        checked = _sdk.checked_context(1 << 100, 3, trace.TraceFlags(flags), state)
         assert child == checked
         assert type(child) is trace.SpanContext
         assert (child.is_valid, child.is_remote, child.trace_flags, child.trace_state) == (True, False, flags, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ SCHEMES = frozenset({"http", "https", "ws", "wss"})
 _VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3", "3.0"})
 _SYNTHETIC = ((b"alwayson", "test"), (b"googlebot", "bot"), (b"bingbot", "bot"))
 _MOST_DIGITS = 18
+_LONG = 256
+"""Bytes of a user agent: longer ones are read each time, as what is remembered is bounded."""
 
 
 def known_method(method: str) -> str:
@@ -43,8 +46,15 @@ def size(value: bytes) -> int | None:
 
 def synthetic(agent: bytes) -> str | None:
     """Return whether a user agent says that it is a ``bot`` or a ``test``."""
+    return _synthetic(agent) if len(agent) <= _LONG else _read_agent(agent)
+
+
+def _read_agent(agent: bytes) -> str | None:
     text = agent.lower()
     return next((kind for pattern, kind in _SYNTHETIC if pattern in text), None)
+
+
+_synthetic = lru_cache(256)(_read_agent)
 
 
 def url(scope: Scope, headers: dict[bytes, bytes]) -> str:

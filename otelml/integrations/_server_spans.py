@@ -21,7 +21,7 @@ from otelml.encoding import Home
 from otelml.integrations import _private_spans
 from otelml.integrations._http_series import message
 from otelml.processors import SpanQueueProcessor
-from otelml.spans import Additions, OwnSpan
+from otelml.spans import Additions, OwnSpan, RandomIds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,8 +99,10 @@ class DirectServerSpans:
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
-        self._ids = tracer.id_generator
-        self._span_id = tracer.id_generator.generate_span_id
+        ids = tracer.id_generator
+        self._trace_id, self._span_id = ids.generate_trace_id, ids.generate_span_id
+        # Another generator's ids may be invalid, and their context is to say so.
+        self._context: Any = _sdk.new_context if type(ids) is RandomIds else _sdk.checked_context
         self._decide, self._follows = _sdk.decision(tracer.sampler)
         self.seen = _sdk.processors_of(tracer)
         self._queue = self._own_queue()
@@ -111,14 +113,14 @@ class DirectServerSpans:
         """Start a span; ``parent`` is the valid context of the current span of ``context``, or None."""
         decide = self._decide
         if parent is None:
-            trace_id = self._ids.generate_trace_id()
+            trace_id = self._trace_id()
             sampled, random, state = decide is None or decide(trace_id), self._random, _NO_STATE
         else:
             trace_id, _, _, flags, state, _ = _sdk.fields(parent)
             follows = self._follows
             sampled = bool(flags & TraceFlags.SAMPLED) if follows else decide is None or decide(trace_id)
             random = flags & TraceFlags.RANDOM_TRACE_ID
-        own = SpanContext(trace_id, self._span_id(), False, _FLAGS[sampled | random], state)  # noqa: FBT003 - is_remote
+        own = self._context(trace_id, self._span_id(), _FLAGS[sampled | random], state)
         return ServerSpan(name, own, parent, start_ns) if sampled else NonRecordingSpan(own)
 
     def _own_queue(self) -> BatchQueue[Any] | None:

@@ -7,6 +7,7 @@ have. All three become None here, never 0.
 from __future__ import annotations
 
 import ctypes
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 UNKNOWN_64 = 0x7FFFFFFFFFFFFFF0
 """64-bit numbers from here up are markers for "not available" (9223372036854775792 to ...796, and 2**64 - 1)."""
+LIBRARY = "libnvidia-ml.so.1"
+"""The driver's library on Linux, by the name that pynvml loads it by."""
 MAX_TEMPERATURE = 200
 MAX_MILLIWATTS = 20_000_000
 MAX_EVENTS = 1000
@@ -55,6 +58,16 @@ class Memory:
     total: int
 
 
+def _look_for_library() -> None:
+    """Raise where there is no driver: to import pynvml takes 10 ms, which most machines need not spend."""
+    if sys.platform != "linux":
+        return  # it is looked for in several places
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError as error:
+        raise NvmlUnavailableError(str(error)) from error
+
+
 class Nvml:
     """NVML held open by this process.
 
@@ -63,6 +76,7 @@ class Nvml:
     """
 
     def __init__(self) -> None:
+        _look_for_library()
         try:
             import pynvml  # noqa: PLC0415 - loads a driver library: only where a metric reader asks for GPU values
         except ImportError as error:
