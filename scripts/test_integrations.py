@@ -45,8 +45,8 @@ class Environment:
     """Of gigabytes: installed past uv's cache, and removed in continuous integration once it has passed."""
     viewer: bool
     """With the viewer, whose receiver most tests send to."""
-    by_name: bool
-    """Tested only where it is asked for by its name: what starts a cluster wants minutes and the machine for itself."""
+    alone: bool
+    """Tested after all others, by itself: what starts a cluster wants the machine for itself."""
 
     def __str__(self) -> str:
         """Return the name by which it is asked for."""
@@ -82,7 +82,7 @@ class Result:
 
 
 def environments(wanted: list[str]) -> list[Environment]:
-    """Return those that are named, by name or by name and age; where none is, all but those for which that is needed.
+    """Return those that are named, by name or by name and age; all where none is.
 
     Raises:
         SystemExit: A name is unknown.
@@ -91,7 +91,7 @@ def environments(wanted: list[str]) -> list[Environment]:
     every = [
         Environment(
             *(name, age, tuple(row[age]), tuple(row["tests"]), tuple(row.get("packages", ()))),
-            *(row.get("heavy", False), row.get("viewer", True), row.get("by_name", False)),
+            *(row.get("heavy", False), row.get("viewer", True), row.get("alone", False)),
         )
         for name, row in table.items()
         for age in AGES
@@ -100,9 +100,7 @@ def environments(wanted: list[str]) -> list[Environment]:
     known = {each.name for each in every} | {str(each) for each in every}
     if unknown := sorted(set(wanted) - known):
         sys.exit(f"test-integrations: unknown: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
-    if not wanted:
-        return [each for each in every if not each.by_name]
-    return [each for each in every if each.name in wanted or str(each) in wanted]
+    return [each for each in every if not wanted or each.name in wanted or str(each) in wanted]
 
 
 def run(environment: Environment, options: list[str]) -> Result:
@@ -209,9 +207,10 @@ def main() -> int:
     wanted = environments(given.name)
     print(f"==> {len(wanted)} environments of libraries, {given.jobs} at a time, under .environments", flush=True)
     options = ["--write-tables"] if given.write_tables else []
-    wanted.sort(key=lambda each: not each.heavy)  # what takes longest first
+    wanted.sort(key=lambda each: (each.alone, not each.heavy))  # what takes longest first
     with ThreadPoolExecutor(1 if given.write_tables else given.jobs) as pool:
-        results = list(pool.map(lambda each: run(each, options), wanted))
+        results = list(pool.map(lambda each: run(each, options), [each for each in wanted if not each.alone]))
+    results += [run(each, options) for each in wanted if each.alone]
     for result in results:
         if not result.ok:
             print(f"\n==> {result.environment} failed\n{result.output}")

@@ -15,6 +15,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpanExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled, suppress_instrumentation
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
@@ -219,6 +220,21 @@ def test_private_names_are_only_here():
 
 def _is_self(node):
     return isinstance(node, ast.Name) and node.id in {"self", "cls"}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["keys", "fall-back"])
+def test_suppression_is_what_upstream_says(monkeypatch, known):
+    """By its keys or by upstream's own function: a context says the same, whoever suppressed instrumentation in it."""
+    assert _sdk._SUPPRESSING is not None
+    if not known:
+        monkeypatch.setattr(_sdk, "_SUPPRESSING", None)
+    for key in ("suppress_instrumentation", otel_context._SUPPRESS_INSTRUMENTATION_KEY, "something_else"):
+        token = otel_context.attach(otel_context.set_value(key, True))  # noqa: FBT003 - the value of the key
+        assert _sdk.is_suppressed(_sdk.get_current()) is not is_instrumentation_enabled()
+        otel_context.detach(token)
+    with suppress_instrumentation():
+        assert _sdk.is_suppressed(_sdk.get_current())
+    assert not _sdk.is_suppressed(_sdk.get_current())
 
 
 def test_a_childs_context_is_what_the_constructor_makes():

@@ -16,6 +16,7 @@ else:
     np = LazyModule("numpy")
 
 _MATRIX = 2
+_PLAIN = frozenset((str, bool, int, float))
 
 
 class Answer(Enum):
@@ -86,11 +87,28 @@ def facts_of(answer: Answer, result: Any, labels: Any = None) -> dict[str, Any]:
     column = result[:, 0] if result.ndim == _MATRIX and result.shape[1] == 1 else result
     if column.ndim != 1:
         return {"predictions": result}
+    only = column.item(0) if len(column) == 1 else None
+    found = _of_one(answer, only, labels) if type(only) in _PLAIN else _of_rows(answer, column, labels)
+    return {"predictions": result, **found}
+
+
+def _of_rows(answer: Answer, column: Any, labels: Any) -> dict[str, Any]:
     if answer is Answer.PROBABILITY:
         second = column > 0.5  # noqa: PLR2004 - the more probable of two
         classes = second.astype(int) if labels is None else np.asarray(labels)[second.astype(int)]
-        return {"predictions": result, "classes": classes, "confidence": np.maximum(column, 1 - column)}
+        return {"classes": classes, "confidence": np.maximum(column, 1 - column)}
     if answer is Answer.CLASS:
         whole = column.dtype.kind == "f" and bool((column == np.floor(column)).all())
-        return {"predictions": result, "classes": column.astype(int) if whole else column}
-    return {"predictions": result, "values": column}
+        return {"classes": column.astype(int) if whole else column}
+    return {"values": column}
+
+
+def _of_one(answer: Answer, number: Any, labels: Any) -> dict[str, Any]:
+    """Return the same for the one row there is, in plain values: arrays of one cost ten times as much."""
+    if answer is Answer.PROBABILITY:
+        second = int(number > 0.5)  # noqa: PLR2004 - the more probable of two
+        known = second if labels is None else np.asarray(labels).item(second)
+        return {"classes": known, "confidence": max(number, 1 - number)}
+    if answer is Answer.CLASS:
+        return {"classes": int(number) if type(number) is float and number.is_integer() else number}
+    return {"values": number}

@@ -12,9 +12,8 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
-from otelml import api, runtime
+from otelml import _sdk, api, runtime
 from otelml._guard import guard
 from otelml.integrations._patching import Patch
 from otelml.integrations._sklearn_calls import SILENT, outer
@@ -164,9 +163,10 @@ def begin(
     if active is None or outer.get() is not None:
         return None
     with _BEGIN:
-        if not is_instrumentation_enabled():
+        around = _sdk.get_current()
+        if around and _sdk.is_suppressed(around):
             return None
-        current: Any = api.current_prediction()
+        current: Any = api.current_prediction() if around else None
         if current is not None:
             return Call(current, framework, own=False, attach=attach, stage=stage)
         name, version = active.models.name_of(model)

@@ -21,8 +21,6 @@ from operator import itemgetter
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.instrumentation.utils import is_instrumentation_enabled
-
 from otelml import _sdk, api, runtime
 from otelml._guard import guard
 from otelml.integrations._sklearn_outputs import PROBABILITIES, kind_of_class
@@ -32,6 +30,8 @@ from otelml.models.description import framework_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from opentelemetry.context.context import Context
 
     from otelml.integrations._sklearn_outputs import Kind
     from otelml.prediction import Prediction
@@ -224,7 +224,7 @@ def serve(original: Callable[..., Any], method: str, model: Any, args: tuple[Any
             final, known, two = final_estimator(model, method)
             around = _get_current()
             # An empty context neither suppresses anything nor holds a prediction: so it is in most calls.
-            inner = _inner(final, known, two=two) if around else None
+            inner = _inner(around, final, known, two=two) if around else None
             if inner is not None:
                 call = inner
             else:
@@ -246,9 +246,9 @@ def serve(original: Callable[..., Any], method: str, model: Any, args: tuple[Any
     return result
 
 
-def _inner(final: Any, known: Plan, *, two: bool) -> Inner | None:
+def _inner(around: Context, final: Any, known: Plan, *, two: bool) -> Inner | None:
     """Return the call where it is within a prediction of the application's, or not to be measured."""
-    if not is_instrumentation_enabled():
+    if _sdk.is_suppressed(around):
         return SILENT
     current: Any = api.current_prediction()
     return None if current is None else Inner(current, known, final, two=two)

@@ -591,3 +591,26 @@ def test_bounds_can_be_set_and_nothing_counts_twice(otlp):
     exports = [request for request in otlp._requests if type(request).__name__ == "ExportMetricsServiceRequest"]
     assert found == [("http.server.request.duration", [0.1, 1.0], 3)] * len(exports)
     assert exports
+
+
+def test_objects_of_a_request_in_flight(otlp):
+    """At most 11 objects of ours that the garbage collector counts: ``OTELML_GC_ROOM`` has room for 40 requests."""
+    one, app = Way(otlp, ENCODED), make_app()
+    requests = asgi.Requests(tracer_provider=one.tracers, meter_provider=one.meters)
+    held = []
+
+    def ask(given):
+        before = gc.get_count()[0]
+        request = requests.begin(app, given)
+        send = request.send
+        held.append(gc.get_count()[0] - before)
+        request.finish()
+        del request, send
+
+    gc.disable()
+    try:
+        for _ in range(5):  # the first ones make what all requests share
+            contextvars.Context().run(ask, scope(path="/bare"))
+    finally:
+        gc.enable()
+    assert max(held[2:]) <= 11
