@@ -1,6 +1,8 @@
 """Ray Serve's own proxy and replicas: requests, one trace over handles, batches, in processes that Ray starts."""
 
 import shlex
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -177,3 +179,43 @@ def test_example():
         assert {"POST /digits", "predict digits"} <= own <= {"POST /digits", "predict digits", "inference"}
         (logged,) = [each for each in store.logs(trace_id=span.trace_id) if each.body == "an image of 8 by 8 pixels"]
         assert logged.attributes["ml.request.id"] == span.attributes["ml.request.id"]
+
+
+BACK = """
+import sys
+from importlib import import_module
+from otelml.integrations.ray_serve import RayServeInstrumentor
+
+PLACES = {
+    "ray.serve._private.common": {"RequestMetadata": ["__init__"]},
+    "ray.serve._private.replica": {
+        "UserCallableWrapper": ["call_user_method", "call_user_generator", "call_http_entrypoint", "call_destructor"]
+    },
+    "ray.serve.batching": {"_BatchQueue": ["put", "_process_batch_inner"]},
+}
+
+def methods():
+    modules = {name: import_module(name) for name in PLACES}
+    classes = [(getattr(modules[name], kind), names) for name, kinds in PLACES.items() for kind, names in kinds.items()]
+    return [vars(kind)[name] for kind, names in classes for name in names]
+
+one = RayServeInstrumentor()
+if sys.argv[1] == "before":
+    one.instrument()
+    patched = methods()
+    originals = [each.__wrapped__ for each in patched]
+else:
+    originals = methods()
+    one.instrument()
+    patched = methods()
+assert not any(was is now for was, now in zip(originals, patched))
+one.uninstrument()
+assert all(was is now for was, now in zip(originals, methods())), "not put back"
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_methods_come_back(when):
+    """``uninstrument()`` leaves Serve's own methods, whether Serve was imported before or after ``instrument()``."""
+    done = subprocess.run([sys.executable, "-c", BACK, when], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
