@@ -34,6 +34,7 @@ BARE = "bare"
 TITLES = {
     BARE: "not observed",
     "otelml": "otelml",
+    "otelml-no-room": "otelml, OTELML_GC_ROOM=0",
     "otelml-http": "otelml, the model not observed",
     "upstream": "OpenTelemetry's instrumentation + SDK",
     "by-hand": "the same, quiet, predictions by hand",

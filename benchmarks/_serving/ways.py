@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,14 @@ class Otelml(Bare):
     def flush(self) -> bool:
         """Export everything."""
         return self.runtime.force_flush(60)
+
+
+class NoRoom(Otelml):
+    """The same with the garbage collector as Python has it."""
+
+    def __init__(self) -> None:
+        os.environ["OTELML_GC_ROOM"] = "0"
+        super().__init__()
 
 
 class HttpOnly(Otelml):
@@ -177,6 +186,7 @@ class Quiet(Upstream):
 WAYS: dict[str, type[Bare]] = {
     "bare": Bare,
     "otelml": Otelml,
+    "otelml-no-room": NoRoom,
     "otelml-http": HttpOnly,
     "upstream": Upstream,
     "by-hand": Quiet,
