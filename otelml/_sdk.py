@@ -35,7 +35,7 @@ from otelml._guard import attempt
 from otelml._lazy import LazyModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     import numpy as np
     from opentelemetry.sdk.resources import Resource
@@ -76,13 +76,6 @@ def with_span(context: Context, span: trace.Span, key: str, value: object) -> Co
     if not SPAN_KEY:
         return otel_context.set_value(key, value, trace.set_span_in_context(span, context))
     return Context({**context, SPAN_KEY: span, key: value})
-
-
-def with_span_and(context: Context, span: trace.Span, more: Mapping[str, object]) -> Context:
-    """Return ``context`` with ``span`` as the current span and more values."""
-    if not SPAN_KEY:
-        return trace.set_span_in_context(span, Context({**context, **more}))
-    return Context({**context, SPAN_KEY: span, **more})
 
 
 def _is_plain_tuple() -> bool:

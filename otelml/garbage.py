@@ -29,7 +29,9 @@ class Room:
 
     def give_back(self) -> None:
         """Lower it again, where it is still as it was raised."""
-        first, *older = gc.get_threshold() if self._raised else (0,)
-        if self._raised and first == self._raised:
+        if not self._raised:
+            return
+        first, *older = gc.get_threshold()
+        if first == self._raised:
             gc.set_threshold(first - self._objects, *older)
         self._raised = 0

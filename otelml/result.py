@@ -89,25 +89,16 @@ def read(  # noqa: C901, PLR0917 - flat: one value after the other; the same sev
     """Return what may be kept of one call of ``Prediction.result()``; what can't be read is counted as dropped."""
     result = Result()
     if (
-        type(predictions) in _PLAIN
-        and type(classes) in _PLAIN
-        and type(confidence) in _NUMBER
-        and type(numbers) in _NUMBER
-        and inputs is business_value is None
-        and sink.capture == "stats"
-    ):
-        return _one_row(result, predictions, classes, confidence, numbers)
-    if (
         type(classes) in _PLAIN
         and type(confidence) in _NUMBER
         and type(numbers) in _NUMBER
-        and not (classes is numbers is None)
         and business_value is None
         and sink.capture == "stats"
-        and is_array(predictions)
-        and is_array(inputs)
     ):
-        return _one_answer(result, predictions, inputs, (classes, confidence, numbers))
+        if inputs is None and type(predictions) in _PLAIN:
+            return _one_row(result, predictions, classes, confidence, numbers)
+        if not (classes is numbers is None) and is_array(predictions) and is_array(inputs):
+            return _one_answer(result, predictions, inputs, (classes, confidence, numbers))
     result.rows = _rows(predictions, classes, confidence, numbers, inputs)
     if business_value is not None:
         result.business_value = _keep(sink, "business_value", business_value, values.numbers(business_value))

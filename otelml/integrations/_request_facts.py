@@ -46,15 +46,13 @@ def size(value: bytes) -> int | None:
 
 def synthetic(agent: bytes) -> str | None:
     """Return whether a user agent says that it is a ``bot`` or a ``test``."""
-    return _synthetic(agent) if len(agent) <= _LONG else _read_agent(agent)
+    return _read_agent(agent) if len(agent) <= _LONG else _read_agent.__wrapped__(agent)
 
 
+@lru_cache(256)
 def _read_agent(agent: bytes) -> str | None:
     text = agent.lower()
     return next((kind for pattern, kind in _SYNTHETIC if pattern in text), None)
-
-
-_synthetic = lru_cache(256)(_read_agent)
 
 
 def url(scope: Scope, headers: dict[bytes, bytes]) -> str:

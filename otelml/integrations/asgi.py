@@ -211,7 +211,7 @@ class Request:
         else:
             self._span = direct.start(facts.span_name(self._method), current, parent, self._wall)
         cell = self._cell = [self]
-        self._own = _sdk.with_span_and(current, self._span, {REQUEST: cell, context.KEY: self.id})
+        self._own = _sdk.with_span(Context({**current, REQUEST: cell}), self._span, context.KEY, self.id)
         if self.scope["type"] == "http":
             active = self._active = self._requests.metrics.active(self._method, self._scheme)
             active.add(id(self))
