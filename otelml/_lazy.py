@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 T = TypeVar("T")
+_BUILT_IN = frozenset((bool, int, float, str, bytes, list, tuple, dict, type(None)))
 WAIT = 20.0
 """Seconds that a fork waits for an import at most."""
 
@@ -62,6 +63,8 @@ class LazyModule:
 
 def is_numpy(value: object, kind: str) -> bool:
     """Return whether ``value`` is an instance of numpy's class ``kind``, whatever it says; never imports numpy."""
+    if type(value) in _BUILT_IN:
+        return False
     numpy = sys.modules.get("numpy")
     return numpy is not None and issubclass(type(value), getattr(numpy, kind, ()))
 

@@ -167,7 +167,7 @@ def log(
 
 def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
     """Return each attribute as a KeyValue with its length but no tag."""
-    if not isinstance(attributes, Known):
+    if type(attributes) is not Known:
         return [_pair(key, value) for key, value in attributes.items()]
     try:
         return attributes.pairs
@@ -178,7 +178,7 @@ def pairs(attributes: Mapping[str, Any]) -> list[bytes]:
 
 def of_span(attributes: Mapping[str, Any]) -> bytes:
     """Return attributes as a span has them."""
-    if not isinstance(attributes, Known):
+    if type(attributes) is not Known:
         return tagged(SPAN_ATTRIBUTE, pairs(attributes))
     try:
         return attributes.of_span
@@ -189,7 +189,7 @@ def of_span(attributes: Mapping[str, Any]) -> bytes:
 
 def of_log(attributes: Mapping[str, Any]) -> bytes:
     """Return attributes as a log record has them."""
-    if not isinstance(attributes, Known):
+    if type(attributes) is not Known:
         return tagged(LOG_ATTRIBUTE, pairs(attributes))
     try:
         return attributes.of_log

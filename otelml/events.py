@@ -161,7 +161,7 @@ class Events:
 class Description:
     """The attributes of a prediction's span and event: everything known but what is too large for them."""
 
-    __slots__ = ("known", "more", "prediction", "result")
+    __slots__ = ("_pairs", "known", "more", "prediction", "result")
 
     def __init__(self, p: Prediction) -> None:
         self.prediction = p
@@ -172,10 +172,25 @@ class Description:
             *(result.shape, result.dtype, result.label),
         )
         self.more: dict[str, Any] = {semconv.PREDICTION_ID: p.id}
+        self._pairs: list[bytes] | None = None
         if p.request_id is not None:
             self.more[semconv.REQUEST_ID] = p.request_id
         if result is not NOTHING:
-            self.more.update([pair for pair in _differing(result) if pair[1] is not None])
+            self._add_differing(result)
+
+    def _add_differing(self, result: Result) -> None:
+        """Add what is known of a result and differs between predictions."""
+        more, confidence, number = self.more, _number(result.confidence), _number(result.values)
+        if confidence is not None:
+            more[semconv.PREDICTION_CONFIDENCE] = confidence
+        if number is not None:
+            more[semconv.PREDICTION_VALUE] = number
+        if result.business_value is not None:
+            more.update(_worth(result))
+        if result.input_payload is not None:
+            more[semconv.INPUT_PAYLOAD] = result.input_payload
+        if result.output_payload is not None:
+            more[semconv.OUTPUT_PAYLOAD] = result.output_payload
 
     def attributes(self) -> dict[str, Any]:
         """Return all attributes by name."""
@@ -187,7 +202,9 @@ class Description:
         Raises:
             encoding.Unusual: A value is one that only the SDK can handle.
         """
-        return encoding.pairs(self.more)
+        if self._pairs is None:
+            self._pairs = encoding.pairs(self.more)
+        return self._pairs
 
     def sentence(self) -> str:
         """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
@@ -243,15 +260,9 @@ def _known(  # noqa: PLR0917 - one a name, in the order of the names below
     return Known({**series.measured, **{name: value for name, value in facts if value is not None}})
 
 
-def _differing(result: Result) -> tuple[tuple[str, Any], ...]:
-    return (
-        (semconv.PREDICTION_CONFIDENCE, _number(result.confidence)),
-        (semconv.PREDICTION_VALUE, _number(result.values)),
-        (semconv.BUSINESS_VALUE, _number(result.business_value)),
-        (semconv.BUSINESS_VALUE_UNIT, result.business_unit),
-        (semconv.INPUT_PAYLOAD, result.input_payload),
-        (semconv.OUTPUT_PAYLOAD, result.output_payload),
-    )
+def _worth(result: Result) -> dict[str, Any]:
+    facts = {semconv.BUSINESS_VALUE: _number(result.business_value), semconv.BUSINESS_VALUE_UNIT: result.business_unit}
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def timing(p: Prediction) -> dict[str, Any]:

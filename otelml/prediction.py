@@ -180,7 +180,7 @@ class Prediction(SpanBlock):
     @property
     def id(self) -> str:
         """Id of this prediction, 32 hex digits unless given: outcomes that arrive later refer to it."""
-        return f"{self._numbered():032x}" if self._id is None else self._id
+        return f"{self.number or self._numbered():032x}" if self._id is None else self._id
 
     def give_id(self, given: str) -> None:
         """Take an id of the application's own, before the prediction begins."""
