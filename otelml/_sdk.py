@@ -71,10 +71,15 @@ def detach(token: Token[Context]) -> None:
 SPAN_KEY: str | None = getattr(trace.propagation, "_SPAN_KEY", None)
 
 
-def with_span(context: Context, span: trace.Span, key: str, value: object) -> Context:
-    """Return ``context`` with ``span`` as the current span and one more value."""
+def with_span(  # noqa: PLR0917 - five times a prediction
+    context: Context, span: trace.Span, key: str, value: object, second: str = "", more: object = None
+) -> Context:
+    """Return ``context`` with ``span`` as the current span and one more value, or two."""
     if not SPAN_KEY:
+        context = otel_context.set_value(second, more, context) if second else context
         return otel_context.set_value(key, value, trace.set_span_in_context(span, context))
+    if second:
+        return Context({**context, SPAN_KEY: span, key: value, second: more})
     return Context({**context, SPAN_KEY: span, key: value})
 
 
@@ -113,6 +118,12 @@ def _unchecked_context() -> Callable[[int, int, TraceFlags, TraceState], SpanCon
 
 new_context: Callable[[int, int, TraceFlags, TraceState], SpanContext] = _unchecked_context() or checked_context
 """Return the context of a new local span; its ids are not zero."""
+
+
+def sampled_ids(context: SpanContext) -> int:
+    """Return trace id and, in the low 64 bits, span id of a sampled span; 0 of any other."""
+    trace_id, span_id, _, flags, _, _ = fields(context)
+    return trace_id << 64 | span_id if flags & trace.TraceFlags.SAMPLED else 0
 
 
 def child_context(above: SpanContext, span_id: int) -> SpanContext:

@@ -14,6 +14,7 @@ from inspect import signature
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from opentelemetry import trace
 from opentelemetry.sdk import metrics as metrics_sdk
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from opentelemetry import metrics, trace
+    from opentelemetry import metrics
     from opentelemetry.context.context import Context
 else:
     np = LazyModule("numpy")
@@ -41,6 +42,7 @@ except ImportError:  # pragma: no cover - a later SDK; the canary test reports i
     MetricReaderStorage = None  # type: ignore[misc,assignment]
 
 
+_LOW = (1 << 64) - 1
 FEW = 64
 """Values that Python goes through sooner than numpy."""
 
@@ -50,6 +52,13 @@ class Origins(Protocol):
 
     def span(self, i: int) -> trace.Span | None:
         """Return the span of measurement i; None where it has no sampled one."""
+
+
+def sampled_span(ids: int) -> trace.Span:
+    """Return a span that stands for the sampled one of these ids: trace id and, in the low 64 bits, span id."""
+    return trace.NonRecordingSpan(
+        trace.SpanContext(ids >> 64, ids & _LOW, is_remote=False, trace_flags=trace.TraceFlags(1))
+    )
 
 
 class Batch(float):
@@ -110,19 +119,23 @@ class PlainBatch(Batch):
     """The same without numpy: what is measured in a service that may never import it."""
 
     plain: Sequence[float]
-    latest: Sequence[tuple[float, trace.Span]]
+    ids: Sequence[int]
+    _last: dict[tuple[float, ...], dict[int, int]]
 
-    def __new__(cls, values: Sequence[float], latest: Sequence[tuple[float, trace.Span]] = ()) -> Self:
-        """Take finite ``values`` and those of them, with their spans, that are the last of their buckets."""
+    def __new__(cls, values: Sequence[float], ids: Sequence[int]) -> Self:
+        """Take finite ``values``, and for each trace and span id of its sampled span as one number, 0 without one."""
         self = float.__new__(cls, len(values))
-        self.plain, self.latest = values, latest
+        self.plain, self.ids, self._last = values, ids, {}
         return self
 
     def counts(self, bounds: tuple[float, ...]) -> list[int]:
         """Return how many values fall into each bucket."""
-        counts = [0] * (len(bounds) + 1)
-        for value in self.plain:
-            counts[bisect_left(bounds, value)] += 1
+        counts, last, ids = [0] * (len(bounds) + 1), self._last.setdefault(bounds, {}), self.ids
+        for i, value in enumerate(self.plain):
+            bucket = bisect_left(bounds, value)
+            counts[bucket] += 1
+            if ids[i]:
+                last[bucket] = i
         return counts
 
     @computed_once
@@ -130,9 +143,10 @@ class PlainBatch(Batch):
         """Return the sum, the lowest and the highest value."""
         return sum(self.plain), min(self.plain), max(self.plain)
 
-    def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:  # noqa: ARG002 - the base's
-        """Return the last measurement of each bucket: (value, context of its span)."""
-        return [(value, only_span(span)) for value, span in self.latest]
+    def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:
+        """Return the last sampled measurement of each bucket, after ``counts``: (value, context of its span)."""
+        last = self._last.get(bounds, {}).values()
+        return [(self.plain[i], only_span(sampled_span(self.ids[i]))) for i in last]
 
 
 @lru_cache(64)

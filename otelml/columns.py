@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelml import _labels, semconv
 from otelml._lazy import LazyModule
+from otelml._sdk import fields
 from otelml.prediction import NANO
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def columns_of(predictions: Iterable[Prediction]) -> list[Columns]:
     groups: dict[Any, list[tuple[Prediction, tuple[Stage, ...]]]] = {}
     for p in predictions:
         stages = tuple(p.stages)
-        remote = None if p.parent is None else p.parent.is_remote
+        remote = None if p.parent is None else fields(p.parent)[2]
         key: tuple[Any, ...] = (p.series, p.special, p.sampled, p.flags, remote, *[stage.known for stage in stages])
         if p.special:
             errors = [p.error, *[stage.error for stage in stages]]

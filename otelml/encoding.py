@@ -69,10 +69,15 @@ def messages(item: object) -> int:
 
 
 class Home:
-    """The resource and scope that spans and log records belong to, encoded when first needed."""
+    """The resource and scope that spans and log records belong to, encoded when first needed.
 
-    def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
-        self.resource, self._scope = resource, scope
+    ``write`` makes a message, with the tag and length it has in a batch, of parts that wait to be encoded.
+    """
+
+    def __init__(
+        self, resource: Resource, scope: InstrumentationScope, write: Callable[..., bytes] = lambda *parts: parts[0]
+    ) -> None:
+        self.resource, self._scope, self.write = resource, scope, write
         self._parts: tuple[bytes, bytes, bytes, bytes] | None = None
 
     def wrap(self, messages: Sequence[bytes]) -> bytes:
@@ -80,8 +85,11 @@ class Home:
         if self._parts is None:
             self._parts = self._encode()
         resource, scope, scope_schema, schema = self._parts
-        inner = b"".join((scope, *messages, scope_schema))
-        return sized(b"\x0a", b"".join((resource, sized(b"\x12", inner), schema)))
+        # Requests are large: they are joined once, as each copy would be written to memory that is not there yet.
+        n = sum(map(len, messages)) + len(scope) + len(scope_schema)
+        head = b"\x12" + varint(n)
+        whole = varint(len(resource) + len(head) + n + len(schema))
+        return b"".join((b"\x0a", whole, resource, head, scope, *messages, scope_schema, schema))
 
     def _encode(self) -> tuple[bytes, bytes, bytes, bytes]:
         from opentelemetry.exporter.otlp.proto.common.trace_encoder import (  # noqa: PLC0415 - only with this exporter

@@ -31,6 +31,8 @@ OnDrop = Callable[[str, str, int], None]
 
 logger = logging.getLogger("otelml")
 _GRACE = 0.1
+PAUSE = 0.0002
+"""Seconds between messages that are written together: other threads get the interpreter."""
 
 
 class Exporter(Protocol):
@@ -101,7 +103,7 @@ class BatchQueue(Generic[T]):
 
     def _reset(self) -> None:
         self._items: deque[T] = deque()
-        self._bytes: dict[Home, deque[bytes]] = {}
+        self._parts: dict[Home, deque[tuple[Any, ...]]] = {}
         # Messages in the queue beyond one an item. Only one thread at a time puts items of several, and only one takes:
         # two counters need no lock, where one would.
         self._more_put = self._more_taken = 0
@@ -169,17 +171,22 @@ class BatchQueue(Generic[T]):
         self._tell(waiting)
         return True
 
-    def put_bytes(self, message: bytes, home: Home) -> bool:
-        """Queue one encoded message; False when it was dropped. Any thread may, at any time."""
-        waiting = len(self) + 1
+    def put_parts(self, parts: tuple[Any, ...], home: Home) -> bool:
+        """Queue what ``home.write`` makes a message of when it is exported; False when it was dropped.
+
+        Any thread may, at any time. Parts are numbers, texts and bytes: the garbage collector leaves such tuples alone.
+        """
+        try:
+            here = self._parts[home]
+        except KeyError:
+            here = self._parts.setdefault(home, deque())
+        waiting = 1 + (len(self) if len(self._parts) > 1 or self._items else len(here))
         if self._closed or waiting > self.capacity:
             self._refuse(1)
             return False
-        try:
-            self._bytes[home].append(message)
-        except KeyError:
-            self._bytes.setdefault(home, deque()).append(message)
-        self._tell(waiting)
+        here.append(parts)
+        if waiting >= self.batch or self._thread is None or self._closed:
+            self._tell(waiting)
         return True
 
     def _refuse(self, count: int) -> None:
@@ -198,7 +205,7 @@ class BatchQueue(Generic[T]):
 
     def __len__(self) -> int:
         waiting = len(self._items) + self._more_put - self._more_taken
-        for each in list(self._bytes.values()):
+        for each in list(self._parts.values()):
             waiting += len(each)
         return waiting
 
@@ -324,12 +331,18 @@ class BatchQueue(Generic[T]):
         return items
 
     def _joined(self, most: int) -> list[Any]:
-        """Take messages that were put as bytes."""
+        """Take messages that were put as parts, and write them."""
         items: list[Any] = []
-        for home, waiting in list(self._bytes.items()):
+        for home, waiting in list(self._parts.items()):
             while most > 0 and (some := _taken(waiting, min(most, MAX_TOGETHER))):
-                items.append(Encoded(b"".join(some), home, len(some)))
+                if items:
+                    time.sleep(PAUSE)
                 most -= len(some)
+                data, _ = attempt(_written, home, some)
+                if data is None:
+                    self._on_drop(self.what, "export", len(some))
+                else:
+                    items.append(Encoded(data, home, len(some)))
         return items
 
     def _take_in_flight(self) -> int:
@@ -350,8 +363,12 @@ def drained(queues: list[BatchQueue[Any]], seconds: float) -> bool:
     return not busy
 
 
-def _taken(waiting: deque[bytes], most: int) -> list[bytes]:
-    some: list[bytes] = []
+def _written(home: Home, some: list[tuple[Any, ...]]) -> bytes:
+    return b"".join([home.write(*parts) for parts in some])
+
+
+def _taken(waiting: deque[tuple[Any, ...]], most: int) -> list[tuple[Any, ...]]:
+    some: list[tuple[Any, ...]] = []
     with suppress(IndexError):  # another thread drains it too, at the end
         while len(some) < most:
             some.append(waiting.popleft())

@@ -81,7 +81,7 @@ class MixedExporter:
         data = [home.wrap(messages) for home, messages in homes.items()]
         if others:
             data.append(self._encode(others).SerializeToString())
-        return b"".join(data)
+        return data[0] if len(data) == 1 else b"".join(data)
 
     def shutdown(self) -> None:
         """Close the connection, aborting retries."""

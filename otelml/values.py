@@ -230,9 +230,8 @@ def _missing(value: Any) -> int:
             raise TypeError("too many values")
         if kind == "f":
             # A sum in Python costs a third of what numpy does for few numbers; it is NaN where one of them is.
-            if value.size <= _FEW and not math.isnan(sum(value.ravel().tolist())):
-                return 0
-            return int(np.count_nonzero(np.isnan(value)))
+            few = value.size <= _FEW and not math.isnan(sum(value.ravel().tolist()))
+            return 0 if few else int(np.count_nonzero(np.isnan(value)))
         return _missing_objects(value.ravel().tolist()) if kind == "O" else 0
     if isinstance(value, dict):
         return _missing_objects(value.values())

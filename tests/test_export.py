@@ -7,6 +7,7 @@ import time
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
+from otelml.encoding import Home
 from otelml.export import BatchQueue
 from otelml.outage import Outage
 
@@ -96,6 +97,42 @@ def test_a_full_queue_drops_the_newest_and_counts_it(queue):
     release.set()
     assert q.force_flush(5.0)
     assert sink.items == ["first", 0, 1, 2, 3, 4]
+
+
+def test_parts_are_written_when_they_are_exported(queue):
+    """Parts of messages wait as they are, count as messages, and are written in order, for each home apart."""
+    sink, drops, written = Sink(), Drops(), []
+
+    def write(number):
+        written.append(number)
+        return b"%d," % number
+
+    one, other = Home(None, None, write), Home(None, None, write)
+    q = queue(sink, drops, capacity=800, batch=1000, delay=60.0)
+    kept = [q.put_parts((i,), one if i % 2 else other) for i in range(803)]
+    assert (len(q), kept.count(False), written) == (800, 3, [])
+    assert drops.counts == {("span", "queue"): 3}
+    assert q.force_flush(5.0)
+    assert len(q) == 0
+    for home, first in ((one, 1), (other, 0)):
+        data = b"".join(item.data for item in sink.items if item.home is home)
+        assert data == b"".join(b"%d," % i for i in range(first, 800, 2))
+    assert sum(item.count for item in sink.items) == 800
+
+
+def test_parts_that_cannot_be_written_are_counted(queue):
+    """What fails to be written is dropped and counted, the worker goes on, and other homes' parts arrive."""
+    sink, drops = Sink(), Drops()
+    q = queue(sink, drops, batch=100, delay=60.0)
+    broken, sound = Home(None, None, lambda n: b"x" * (1 // n)), Home(None, None, lambda n: b"y" * n)
+    for home, number in ((broken, 0), (sound, 2), (sound, 1)):
+        assert q.put_parts((number,), home)
+    q.force_flush(5.0)
+    assert [item.data for item in sink.items] == [b"yyy"]
+    assert drops.counts == {("span", "export"): 1}
+    q.put_parts((3,), sound)
+    assert q.force_flush(5.0)
+    assert sink.items[-1].data == b"yyy"
 
 
 @pytest.mark.parametrize("how", ["returns failure", "raises"])

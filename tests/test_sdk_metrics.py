@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from opentelemetry import metrics
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
@@ -34,6 +34,19 @@ def test_batches_are_taken():
     assert (point.count, point.sum, point.min, point.max) == (5, 13.5, 0.5, 9.0)
     assert list(point.bucket_counts) == [2, 2, 1]
     assert list(point.explicit_bounds) == [1.0, 2.0]
+
+
+def test_plain_batches_are_taken_and_keep_exemplars():
+    """Values without numpy are counted as others; the last sampled one of each bucket is its exemplar."""
+    reader = InMemoryMetricReader()
+    _, histogram = meter(reader)
+    ids = [1 << 64 | 2, 3 << 64 | 4, 0, 0, 5 << 64 | 6]
+    batch = _sdk_metrics.PlainBatch([0.5, 0.25, 0.75, 1.5, 9.0], ids)
+    histogram.record(batch, context=trace.set_span_in_context(_sdk_metrics.sampled_span(ids[-1])))
+    (point,) = points(reader)
+    assert (point.count, point.sum, point.min, point.max) == (5, 12.0, 0.25, 9.0)
+    assert list(point.bucket_counts) == [3, 1, 1]
+    assert {(each.value, each.trace_id, each.span_id) for each in point.exemplars} == {(0.25, 3, 4), (9.0, 5, 6)}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from bisect import bisect_left
 from collections import deque
 from contextlib import suppress
 from importlib.metadata import version
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.trace import NonRecordingSpan
 
 from otelml import _sdk, _sdk_metrics, processes, semconv
 from otelml._guard import guard
@@ -25,8 +23,8 @@ from otelml.integrations._http_series import METHOD, SCHEME
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from opentelemetry.metrics import Histogram, MeterProvider
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.context.context import Context
+    from opentelemetry.metrics import MeterProvider
 
     from otelml.integrations._http_series import Series
 
@@ -40,51 +38,8 @@ _HISTOGRAMS = (
     ("http.server.response.body.size", "By", "Size of HTTP server response bodies.", SIZE_BOUNDS),
 )
 MAX_SERIES = 1000
-MAX_WAITING = 1024
-"""Values of one series that wait before whoever adds the next one takes them to the histogram."""
-
-
-class Values:
-    """Measurements of one histogram and one set of attributes that wait to be recorded together.
-
-    Numbers alone wait: nothing that the garbage collector would have to look at again and again.
-    """
-
-    __slots__ = ("_attributes", "_bounds", "_histogram", "_latest", "_spans", "_waiting")
-
-    def __init__(self, histogram: Histogram, attributes: Mapping[str, Any], bounds: Sequence[float]) -> None:
-        self._histogram, self._attributes, self._bounds = histogram, attributes, bounds
-        self._waiting: deque[float] = deque()
-        # Of each bucket the last value that has a sampled span, and that span.
-        self._latest = [0.0] * (len(bounds) + 1)
-        self._spans: list[SpanContext | None] = [None] * (len(bounds) + 1)
-
-    def add(self, value: float, span: SpanContext) -> None:
-        """Take one value; a sampled span becomes the exemplar of its bucket."""
-        waiting = self._waiting
-        waiting.append(value)
-        if span[3] & 1:
-            bucket = bisect_left(self._bounds, value)
-            self._latest[bucket] = value
-            self._spans[bucket] = span
-        if len(waiting) >= MAX_WAITING:
-            self.fold()
-
-    def fold(self) -> None:
-        """Record all that waits; each value once, whoever asks at the same time."""
-        contexts, self._spans = self._spans, [None] * len(self._spans)
-        pairs = list(zip(self._latest, contexts, strict=True))
-        values: list[float] = []
-        with suppress(IndexError):
-            for _ in range(len(self._waiting)):
-                values.append(self._waiting.popleft())  # noqa: PERF401 - keeps what it has when the deque runs empty
-        if not values:
-            return
-        known = set(values)  # another thread may have taken the value of an exemplar
-        latest = [(value, NonRecordingSpan(span)) for value, span in pairs if span is not None and value in known]
-        batch = _sdk_metrics.PlainBatch(values, latest)
-        some = latest[-1][1] if latest else trace.INVALID_SPAN
-        self._histogram.record(batch, self._attributes, _sdk.only_span(some))
+MAX_WAITING = 256
+"""Requests of one series whose measurements wait before whoever adds the next one takes them to the histograms."""
 
 
 class HttpMetrics:
@@ -92,10 +47,11 @@ class HttpMetrics:
 
     def __init__(self, provider: MeterProvider, buckets: Mapping[str, Sequence[float]]) -> None:
         meter = provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
-        self._bounds = [tuple(buckets.get(name, bounds)) for name, _, _, bounds in _HISTOGRAMS]
         self._histograms = [
-            meter.create_histogram(name, unit, what, explicit_bucket_boundaries_advisory=bounds)
-            for (name, unit, what, _), bounds in zip(_HISTOGRAMS, self._bounds, strict=True)
+            meter.create_histogram(
+                name, unit, what, explicit_bucket_boundaries_advisory=tuple(buckets.get(name, bounds))
+            )
+            for name, unit, what, bounds in _HISTOGRAMS
         ]
         meter.create_observable_up_down_counter(
             "http.server.active_requests", [self._observe], "{request}", "Number of active HTTP server requests."
@@ -122,36 +78,69 @@ class HttpMetrics:
         if len(self.series) >= MAX_SERIES:
             return series
         if self._batches:
-            series.values = [
-                Values(histogram, series.measured, bounds)
-                for histogram, bounds in zip(self._histograms, self._bounds, strict=True)
-            ]
+            series.waiting = deque()
         return self.series.setdefault(key, series)
 
     def record(
-        self, series: Series, span: SpanContext, seconds: float, request_size: int | None, response_size: int | None
+        self, series: Series, seconds: float, request_size: int | None, response_size: int | None, ids: int
     ) -> None:
-        """Take the measurements of one ended request; sizes are in bytes where they are known."""
-        sizes = (seconds, request_size, response_size)
-        if series.values is None:
-            context = _sdk.only_span(NonRecordingSpan(span))
-            for histogram, value in zip(self._histograms, sizes, strict=True):
-                if value is not None:
-                    histogram.record(value, series.measured, context)
+        """Take the measurements of one ended request.
+
+        Args:
+            series: What it has in common with others.
+            seconds: How long it took.
+            request_size: Of its body in bytes, where it is known.
+            response_size: Likewise.
+            ids: Trace id and, in the low 64 bits, span id, where it is sampled; 0 where it is not.
+        """
+        waiting = series.waiting
+        if waiting is None:
+            self._record_one(series, (seconds, request_size, response_size), ids)
             return
-        for values, value in zip(series.values, sizes, strict=True):
+        # Numbers alone wait: the garbage collector leaves such tuples alone.
+        waiting.append((seconds, request_size, response_size, ids))
+        if len(waiting) >= MAX_WAITING:
+            self._fold(series, waiting)
+
+    def _record_one(self, series: Series, values: tuple[float | None, ...], ids: int) -> None:
+        context = _context(ids)
+        for histogram, value in zip(self._histograms, values, strict=True):
             if value is not None:
-                values.add(value, span)
+                histogram.record(value, series.measured, context)
+
+    def _fold(self, series: Series, waiting: deque[Any]) -> None:
+        """Record all that waits; each request once, whoever asks at the same time."""
+        taken: list[tuple[Any, ...]] = []
+        with suppress(IndexError):
+            for _ in range(len(waiting)):
+                taken.append(waiting.popleft())  # noqa: PERF401 - keeps what it has when the deque runs empty
+        if not taken:
+            return
+        *columns, ids = zip(*taken, strict=True)
+        for histogram, values in zip(self._histograms, columns, strict=True):
+            known, of = values, ids
+            if None in values:
+                pairs = [(value, own) for value, own in zip(values, ids, strict=True) if value is not None]
+                if not pairs:
+                    continue
+                known, of = zip(*pairs, strict=True)
+            sampled = next(filter(None, reversed(of)), 0)
+            histogram.record(_sdk_metrics.PlainBatch(known, of), series.measured, _context(sampled))
 
     def _observe(self, _: CallbackOptions) -> Iterable[Observation]:
         """Take to the histograms what waits, then tell how many requests are open."""
         with guard("integrations.http_metrics"):
             for series in list(self.series.values()):
-                for values in series.values or ():
-                    values.fold()
+                if series.waiting:
+                    self._fold(series, series.waiting)
         for (method, scheme), ids in list(self._active.items()):
             known = {METHOD: method, SCHEME: scheme}
             yield Observation(len(ids), {key: value for key, value in known.items() if value})
+
+
+def _context(ids: int) -> Context:
+    """Return a context that holds the sampled span of these ids alone; none for 0."""
+    return _sdk.only_span(_sdk_metrics.sampled_span(ids) if ids else trace.INVALID_SPAN)
 
 
 _made: weakref.WeakKeyDictionary[MeterProvider, HttpMetrics] = weakref.WeakKeyDictionary()

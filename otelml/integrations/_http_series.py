@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 from otelml import context, encoding, semconv
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Mapping
-
-    from opentelemetry.trace import SpanContext
-
-    from otelml.integrations._http_metrics import Values
 
 METHOD, SCHEME, ROUTE = "http.request.method", "url.scheme", "http.route"
 VERSION, STATUS = "network.protocol.version", "http.response.status_code"
 _OF_DURATION = frozenset({METHOD, SCHEME, ROUTE, VERSION, STATUS, semconv.ERROR_TYPE})
-_LOW = (1 << 64) - 1
-_ROOT_IDS, _IDS = Struct(">2sQQ2sQ").pack, Struct(">2sQQ2sQ2sQ").pack
-_TIMES = Struct("<cQcQ").pack
+_PARENT, _TIMES = Struct(">2sQ").pack, Struct("<cQcQ").pack
+NO_ERROR = range(100, 500)
+"""Statuses of which none says that a server failed to answer."""
+_LONGEST = 15_000
+"""Bytes of what the spans of a series have in common: with what differs, two bytes hold their length."""
 _LOCAL, _REMOTE = b"\x85\x01\x00\x01\x00\x00", b"\x85\x01\x00\x03\x00\x00"
 _SERVER = b"\x30\x02"
 _FAILED, _UNSET = b"\x7a\x02\x18\x02", b"\x7a\x00"
@@ -32,7 +31,7 @@ _FAILED, _UNSET = b"\x7a\x02\x18\x02", b"\x7a\x00"
 class Series:
     """Requests that differ in nothing but time and ids: what their spans and measurements have in common."""
 
-    __slots__ = ("at_end", "at_start", "encoded", "failed", "measured", "method_name", "name", "values")
+    __slots__ = ("at_end", "at_start", "encoded", "failed", "measured", "method_name", "name", "waiting")
 
     def __init__(self, method: str, at_start: Mapping[str, Any], status: int | None) -> None:
         self.method_name = method
@@ -45,7 +44,8 @@ class Series:
             self.at_end[semconv.ERROR_TYPE] = str(status)
         both = {**self.at_start, **self.at_end}
         self.measured = {key: value for key, value in both.items() if key in _OF_DURATION}
-        self.values: list[Values] | None = None
+        self.waiting: deque[tuple[float, int | None, int | None, int]] | None = None
+        """Measurements that wait to be recorded together: seconds, sizes, and ids of the span where it is sampled."""
         self.encoded = self._encode()
         """A span's name with its kind, and its attributes with its status, as OTLP; None for the SDK's way."""
 
@@ -55,27 +55,31 @@ class Series:
             name = _sized(b"\x2a", self.name.encode())
         except (encoding.Unusual, UnicodeEncodeError):
             return None
-        return name + _SERVER, b"".join(b"\x4a" + pair for pair in pairs) + (_FAILED if self.failed else _UNSET)
+        tail = b"".join(b"\x4a" + pair for pair in pairs) + (_FAILED if self.failed else _UNSET)
+        return None if len(name) + len(tail) > _LONGEST else (name + _SERVER, tail)
 
 
-def message(
-    series: Series, own: SpanContext, parent: SpanContext | None, times: tuple[int, int], request: str
+def message(  # noqa: PLR0917 - parts that wait in a tuple
+    encoded: tuple[bytes, bytes], ids: int, parent: int, remote: bool, started: int, ended: int, request: str
 ) -> bytes:
-    """Return an ended span of an encoded series as a message of a batch; ``times`` are ns since the epoch.
+    """Return an ended span as a message of a batch.
 
-    Bytes are all that waits for the export: nothing that the garbage collector would have to look at.
+    Args:
+        encoded: That of its series.
+        ids: Its trace id and, in the low 64 bits, span id.
+        parent: The parent's span id; 0 without one.
+        remote: Whether the parent is of another process.
+        started: In ns since the epoch, as ``ended``.
+        ended: See above.
+        request: The request id.
     """
-    trace_id, span_id = own[0], own[1]
-    if parent is None:
-        ids = _ROOT_IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id)
-        flags = _LOCAL
-    else:
-        ids = _IDS(b"\x0a\x10", trace_id >> 64, trace_id & _LOW, b"\x12\x08", span_id, b"\x22\x08", parent[1])
-        flags = _REMOTE if parent[2] else _LOCAL
-    head, tail = series.encoded or (b"", b"")
-    started, ended = times
-    packed = _TIMES(b"\x39", started, b"\x41", ended)
-    return _sized(b"\x12", b"".join((ids, head, packed, tail, _request_id_head(len(request)), request.encode(), flags)))
+    own = ids.to_bytes(24, "big")
+    above = _PARENT(b"\x22\x08", parent) if parent else b""
+    packed, flags = _TIMES(b"\x39", started, b"\x41", ended), _REMOTE if remote else _LOCAL
+    head, tail = encoded
+    text = request.encode()
+    parts = (b"\x0a\x10", own[:16], b"\x12\x08", own[16:], above, head, packed, tail)
+    return _sized(b"\x12", b"".join((*parts, _request_id_head(len(text)), text, flags)))
 
 
 @lru_cache(context.MAX_LENGTH)
@@ -87,7 +91,7 @@ def _request_id_head(length: int) -> bytes:
 
 def is_error(status: int) -> bool:
     """Return whether a server failed to answer, by the semantic conventions."""
-    return status < 100 or status >= 500  # noqa: PLR2004 - HTTP's classes of status
+    return status not in NO_ERROR
 
 
 def _sized(tag: bytes, message: bytes) -> bytes:

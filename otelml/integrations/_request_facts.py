@@ -15,7 +15,8 @@ METHODS = {
 }
 """Known methods, each as the one text by which a span that still has its first name is recognised."""
 SCHEMES = frozenset({"http", "https", "ws", "wss"})
-_VERSIONS = frozenset({"1.0", "1.1", "2", "2.0", "3", "3.0"})
+VERSIONS: dict[Any, str] = {name: name for name in ("1.0", "1.1", "2", "2.0", "3", "3.0")}
+"""Known versions of HTTP."""
 _SYNTHETIC = ((b"alwayson", "test"), (b"googlebot", "bot"), (b"bingbot", "bot"))
 _MOST_DIGITS = 18
 _LONG = 256
@@ -26,12 +27,6 @@ def known_method(method: str) -> str:
     """Return the name of a method that is written otherwise than as it is known."""
     name = method.strip().upper()
     return METHODS.get(name, "_OTHER") if name else ""
-
-
-def version(scope: Scope) -> str | None:
-    """Return the version of HTTP, where there is such a one."""
-    given = scope.get("http_version")
-    return given if given in _VERSIONS else None
 
 
 def span_name(method: str) -> str:

@@ -60,7 +60,8 @@ def of_served(app: Any, scope: Scope, path: str, root_path: str) -> str | None:
     route = scope.get("route")
     if route is None or scope.get("root_path", "") != root_path:
         return matched(app, scope, path, root_path)
-    route = _included(scope, route)
+    if "fastapi" in scope:
+        route = _included(scope, route)
     known = _known.get(id(route))
     if known is None or known.route() is not route:
         return _find(app, scope, (path, root_path), route)

@@ -7,6 +7,7 @@ tracer's own are used.
 
 from __future__ import annotations
 
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,10 @@ from otelml.encoding import Home
 from otelml.integrations import _private_spans
 from otelml.integrations._http_series import message
 from otelml.processors import SpanQueueProcessor
-from otelml.spans import Additions, OwnSpan, RandomIds
+from otelml.spans import SPAN_ID_BITS, Additions, OwnSpan, RandomIds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.sdk.trace import Tracer
@@ -35,19 +36,21 @@ if TYPE_CHECKING:
     from otelml.integrations._http_series import Series
 
 _NO_STATE = trace.INVALID_SPAN_CONTEXT.trace_state
+_LOW, _LATEST = (1 << SPAN_ID_BITS) - 1, 1 << 63
 _FLAGS = tuple(TraceFlags(flags) for flags in range(4))
 
 
 class ServerSpan(OwnSpan):
-    """A request's span between its start and its export; keeps no raw values, whoever sets them.
+    """A request's span between its start and its export, which is sampled; keeps no raw values, whoever sets them.
 
-    Times are ns since the epoch; ``end_ns`` is 0 while it is open.
+    Times are ns since the epoch; ``end_ns`` is 0 while it is open. ``ids`` are the trace id and, in the low 64 bits,
+    the span id.
     """
 
     end_ns = 0
 
-    def __init__(self, name: str, context: SpanContext, parent: SpanContext | None, start_ns: int) -> None:
-        self._name, self.context, self.parent, self.start_ns = name, context, parent, start_ns
+    def __init__(self, name: str, ids: int, flags: TraceFlags, parent: SpanContext | None, start_ns: int) -> None:
+        self._name, self.ids, self.flags, self.parent, self.start_ns = name, ids, flags, parent, start_ns
 
     @property
     def span_name(self) -> str:
@@ -67,9 +70,14 @@ class ServerSpan(OwnSpan):
     def touch(self) -> None:
         """Do nothing: what was added is seen at the end."""
 
+    def made_context(self) -> SpanContext:
+        """Return the span's context, with the parent's trace state."""
+        return _context_of(self.ids, self.flags, self.parent)
+
     def end(self, end_time: int | None = None) -> None:
         """End it; ``end_time`` is in ns since the epoch."""
-        self.end_ns = self.end_ns or end_time or time_ns()
+        given = end_time if type(end_time) is int and 0 < end_time < _LATEST else None
+        self.end_ns = self.end_ns or given or time_ns()
 
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set one attribute, unless it is refused."""
@@ -100,28 +108,37 @@ class DirectServerSpans:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         ids = tracer.id_generator
-        self._trace_id, self._span_id = ids.generate_trace_id, ids.generate_span_id
-        # Another generator's ids may be invalid, and their context is to say so.
-        self._context: Any = _sdk.new_context if type(ids) is RandomIds else _sdk.checked_context
+        self._span_id: Callable[[], int] = ids.generate_span_id
+        self._ids: Callable[[], int] = self._generated
+        if type(ids) is RandomIds:
+            self._span_id, self._ids = partial(ids.bits, SPAN_ID_BITS), partial(ids.bits, 3 * SPAN_ID_BITS)
         self._decide, self._follows = _sdk.decision(tracer.sampler)
-        self.seen = _sdk.processors_of(tracer)
+        self.processors = _sdk.processors_getter(tracer)
+        """Returns what changes when a processor is added."""
+        self.seen = self.processors()
         self._queue = self._own_queue()
-        self._home = Home(tracer.resource, _sdk.scope_of(tracer))
+        self._home = Home(tracer.resource, _sdk.scope_of(tracer), message)
         self._random = TraceFlags.RANDOM_TRACE_ID if tracer.id_generator.is_trace_id_random() else 0
+
+    def _generated(self) -> int:
+        ids = self.tracer.id_generator
+        return ids.generate_trace_id() << SPAN_ID_BITS | ids.generate_span_id()
 
     def start(self, name: str, context: Context, parent: SpanContext | None, start_ns: int) -> trace.Span:  # noqa: ARG002 - as a tracer has it
         """Start a span; ``parent`` is the valid context of the current span of ``context``, or None."""
         decide = self._decide
         if parent is None:
-            trace_id = self._trace_id()
-            sampled, random, state = decide is None or decide(trace_id), self._random, _NO_STATE
+            ids = self._ids()
+            sampled, random = decide is None or decide(ids >> SPAN_ID_BITS), self._random
         else:
-            trace_id, _, _, flags, state, _ = _sdk.fields(parent)
-            follows = self._follows
-            sampled = bool(flags & TraceFlags.SAMPLED) if follows else decide is None or decide(trace_id)
+            trace_id, _, _, flags, _, _ = _sdk.fields(parent)
+            ids = trace_id << SPAN_ID_BITS | self._span_id()
+            sampled = bool(flags & TraceFlags.SAMPLED) if self._follows else decide is None or decide(trace_id)
             random = flags & TraceFlags.RANDOM_TRACE_ID
-        own = self._context(trace_id, self._span_id(), _FLAGS[sampled | random], state)
-        return ServerSpan(name, own, parent, start_ns) if sampled else NonRecordingSpan(own)
+        flags = _FLAGS[sampled | random]
+        if sampled:
+            return ServerSpan(name, ids, flags, parent, start_ns)
+        return NonRecordingSpan(_context_of(ids, flags, parent))
 
     def _own_queue(self) -> BatchQueue[Any] | None:
         """Return our queue where nobody else sees the spans and it takes them encoded."""
@@ -134,18 +151,16 @@ class DirectServerSpans:
 
     def finish(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> None:
         """Export an ended, sampled span."""
-        queue, tracer = self._queue, self.tracer
-        own = span.get_span_context()
-        state = own[4]
-        plain = (  # the application has added nothing, and the series can be encoded
-            span.added is None and (state is _NO_STATE or not state) and kind is SpanKind.SERVER and series.encoded
-        )
-        if queue is None or not plain:
+        queue, tracer, encoded, parent = self._queue, self.tracer, series.encoded, span.parent
+        above, remote, state = 0, False, None
+        if parent is not None:
+            _, above, remote, _, state, _ = _sdk.fields(parent)
+        if queue is None or span.added is not None or state or kind is not SpanKind.SERVER or encoded is None:
             _sdk.end_span(tracer, self._readable(span, series, request_id, kind))
             return
         if tracer.resource is not self._home.resource:  # it is another one in a forked child
-            self._home = Home(tracer.resource, _sdk.scope_of(tracer))
-        queue.put_bytes(message(series, own, span.parent, (span.start_ns, span.end_ns), request_id), self._home)
+            self._home = Home(tracer.resource, _sdk.scope_of(tracer), message)
+        queue.put_parts((encoded, span.ids, above, remote, span.start_ns, span.end_ns, request_id), self._home)
 
     def _readable(self, span: ServerSpan, series: Series, request_id: str, kind: SpanKind) -> ReadableSpan:
         tracer, limits = self.tracer, _sdk.limits_of(self.tracer)
@@ -167,6 +182,13 @@ class DirectServerSpans:
             end_time=span.end_ns,
             instrumentation_scope=_sdk.scope_of(tracer),
         )
+
+
+def _context_of(ids: int, flags: TraceFlags, parent: SpanContext | None) -> SpanContext:
+    trace_id, span_id = ids >> SPAN_ID_BITS, ids & _LOW
+    # Another generator's ids may be invalid, and their context is to say so.
+    make = _sdk.new_context if trace_id and span_id else _sdk.checked_context
+    return make(trace_id, span_id, flags, _NO_STATE if parent is None else parent.trace_state)
 
 
 def _events(events: Sequence[Event] | None, limits: Any) -> Sequence[Event]:

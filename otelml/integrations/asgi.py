@@ -21,11 +21,11 @@ from opentelemetry.sdk.trace import Tracer
 from opentelemetry.trace import SpanKind, StatusCode
 
 from otelml import _sdk, context, semconv
-from otelml._guard import attempt, guard
+from otelml._guard import attempt, failed, guard
 from otelml._lazy import computed_once
 from otelml.integrations import _http_metrics, _routes
 from otelml.integrations import _request_facts as facts
-from otelml.integrations._http_series import METHOD, ROUTE, SCHEME, VERSION, Series, is_error
+from otelml.integrations._http_series import METHOD, NO_ERROR, ROUTE, SCHEME, VERSION, Series, is_error
 from otelml.integrations._private_spans import PrivateTracer
 from otelml.integrations._propagation import GETTER, SETTER, fields_of
 from otelml.integrations._server_spans import DirectServerSpans, ServerSpan
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
     Send = Callable[[Message], Awaitable[None]]
 
-HEADER = context.HEADER.lower().encode()
+HEADER, _LENGTH = context.HEADER.lower().encode(), len(context.HEADER)
 REQUEST = otel_context.create_key("otelml-asgi-request")
 NANO = 1e-9
-_BEGIN, _SEND, _FINISH = guard("integrations.asgi.begin"), guard("integrations.asgi.send"), guard("integrations.asgi")
-_STARTS = ("http.response.start", "websocket.accept")
+_FINISH = guard("integrations.asgi")
+_get_current, _attach, _detach, _BESIDE = _sdk.get_current, _sdk.attach, _sdk.detach, context.BESIDE
 PLAIN_PATH = re.compile(r"/[\w./-]*")
 
 
@@ -87,22 +87,25 @@ class Requests:
 
     def begin(self, app: Any, scope: Scope, send: Any = None) -> Request | None:
         """Start observing one request; None where it is excluded or observing is suppressed."""
-        with _BEGIN:
+        try:  # a guard that costs nothing
             wall, tick = time_ns(), perf_counter_ns()
             headers, path = dict(scope["headers"]), scope["path"]
             if self._endings and path.endswith(self._endings):
                 return None
             if self._expression is not None and self._expression.search(facts.url(scope, headers)):
                 return None
-            current, parent, kind = _sdk.get_current(), None, SpanKind.SERVER
-            if current or propagate.get_global_textmap() is not self._propagator or self._carries(headers):
+            current, parent, kind, fields = _get_current(), None, SpanKind.SERVER, self._fields
+            nothing = fields is not None and fields.isdisjoint(headers)
+            if current or not nothing or propagate.get_global_textmap() is not self._propagator:
                 if not is_http_instrumentation_enabled():
                     return None
                 current, parent, kind = self._above(scope, headers, current)
             request = Request(self, app, scope, send, headers, wall, tick)
             request.attach(current, parent, kind)
-            return request
-        return None
+        except Exception as error:  # noqa: BLE001 - see above
+            failed("integrations.asgi.begin", error)
+            return None
+        return request
 
     @staticmethod
     def current() -> Request | None:
@@ -120,7 +123,7 @@ class Requests:
     def direct(self) -> DirectServerSpans | None:
         """Return the maker of our own spans; None where the tracer's own are needed."""
         direct = self._direct
-        if direct is not None and _sdk.processors_of(direct.tracer) is direct.seen:
+        if direct is not None and direct.processors() is direct.seen:
             return direct
         tracer = self.tracer
         known = _sdk.direct_tracer(tracer, (SpanQueueProcessor,)) if isinstance(tracer, Tracer) else None
@@ -142,10 +145,6 @@ class Requests:
 
     # Where it comes from ------------------------------------------------------------------------------------
 
-    def _carries(self, headers: dict[bytes, bytes]) -> bool:
-        """Return whether the propagator may find something in a request."""
-        return self._fields is None or not self._fields.isdisjoint(headers)
-
     def _above(
         self, scope: Scope, headers: dict[bytes, bytes], current: Context
     ) -> tuple[Context, SpanContext | None, SpanKind]:
@@ -155,21 +154,26 @@ class Requests:
             kind, propagator = SpanKind.SERVER, propagate.get_global_textmap()
             if propagator is not self._propagator:
                 self._propagator, self._fields = propagator, fields_of(propagator)
-            if self._carries(headers):
+            if self._fields is None or not self._fields.isdisjoint(headers):
                 current = propagator.extract(scope, current, GETTER)
         parent = _sdk.span_in(current).get_span_context()
         return current, parent if parent.is_valid else None, kind
 
 
 class Request:
-    """One request from its start to the end of the application's call, its background tasks included."""
+    """One request from its start to the end of the application's call, its background tasks included.
 
-    __slots__ = (
-        *("_active", "_app", "_beside", "_cell", "_direct", "_end", "_exported"),
-        *("_handling", "_kind", "_method", "_path", "_request_size", "_requests", "_response_size"),
-        *("_root_path", "_scheme", "_send", "_series", "_span", "_start"),
-        *("_noted", "_own", "_status", "_synthetic", "_token", "_wall", "id", "scope"),
-    )
+    Attributes start as the class's own: setting each one would cost more than all the rest.
+    """
+
+    _status: int | None = None
+    _response_size: int | None = None
+    _handling: BaseException | None = None
+    _noted: BaseException | None = None
+    _series: Series | None = None
+    _active: set[int] | None = None
+    _token: Token[Context] | None = None
+    _end, _exported = 0, False
 
     def __init__(  # noqa: PLR0917 - one for every request
         self,
@@ -190,17 +194,9 @@ class Request:
         self._method = facts.METHODS.get(method) or facts.known_method(method)
         given = headers.get(HEADER)
         self.id = context.new_id() if given is None else context.accept(given)
-        self._status: int | None = None
-        self._response_size: int | None = None
-        self._handling: BaseException | None = None
-        self._noted: BaseException | None = None
-        self._series: Series | None = None
-        self._active: set[int] | None = None
         size, agent = headers.get(b"content-length"), headers.get(b"user-agent")
         self._request_size = None if size is None else facts.size(size)
         self._synthetic = None if agent is None else facts.synthetic(agent)
-        self._end, self._exported = 0, False
-        self._token: Token[Context] | None = None
 
     def attach(self, current: Context, parent: SpanContext | None, kind: SpanKind) -> None:
         """Start the span and make it, and the request id, current."""
@@ -211,23 +207,23 @@ class Request:
         else:
             self._span = direct.start(facts.span_name(self._method), current, parent, self._wall)
         cell = self._cell = [self]
-        self._own = _sdk.with_span(Context({**current, REQUEST: cell}), self._span, context.KEY, self.id)
+        self._own = own = _sdk.with_span(current, self._span, context.KEY, self.id, REQUEST, cell)
         if self.scope["type"] == "http":
             active = self._active = self._requests.metrics.active(self._method, self._scheme)
             active.add(id(self))
-        self.resume()
+        self._token, self._beside = _attach(own), _BESIDE.set(self.id)
 
     def resume(self) -> None:
         """Make the span, and the request id, current."""
-        self._token, self._beside = _sdk.attach(self._own), context.BESIDE.set(self.id)
+        self._token, self._beside = _attach(self._own), _BESIDE.set(self.id)
 
     def pause(self) -> None:
         """Make current what was so before, until the request goes on or ends."""
         token, self._token = self._token, None
         if token is not None:
-            _sdk.detach(token)
+            _detach(token)
             try:  # noqa: SIM105 - contextlib.suppress costs more
-                context.BESIDE.reset(self._beside)
+                _BESIDE.reset(self._beside)
             except ValueError:
                 pass  # closed from somewhere else, as a coroutine is that nobody waits for
 
@@ -236,8 +232,9 @@ class Request:
         route = self._requests.routes.matched(self._app, self.scope, self._path, self._root_path)
         series = self._new_series(route, None)
         attributes = {**series.at_start, semconv.REQUEST_ID: self.id}
-        tracer = self._requests.private_tracer
-        return tracer.start_span(series.name, current, self._kind, attributes, start_time=self._wall)
+        return self._requests.private_tracer.start_span(
+            series.name, current, self._kind, attributes, start_time=self._wall
+        )
 
     # What the application sends -----------------------------------------------------------------------------
 
@@ -246,7 +243,7 @@ class Request:
         kind = message["type"]
         if kind == "http.response.body":
             return self._send(message) if message.get("more_body", False) else self._last(message)
-        with _SEND:
+        try:  # a guard that costs nothing
             if kind == "http.response.start":
                 self.started(message["status"])
                 message = self.with_headers(message)
@@ -254,6 +251,8 @@ class Request:
                 message = self.with_headers(message)
             elif kind == "websocket.send":
                 self.started(200)
+        except Exception as error:  # noqa: BLE001 - see above
+            failed("integrations.asgi.send", error)
         return self._send(message)
 
     def started(self, status: int) -> None:
@@ -261,7 +260,7 @@ class Request:
         self._status = status = int(status)
         # The exception whose handler makes this response, where one escaped from the application.
         self._handling = sys.exc_info()[1]
-        if is_error(status) and not (type(self._span) is ServerSpan and self._span.added is None):
+        if status not in NO_ERROR and not (type(self._span) is ServerSpan and self._span.added is None):
             self._span.set_status(StatusCode.ERROR)
 
     def with_headers(self, message: Message) -> Message:
@@ -271,7 +270,7 @@ class Request:
         for key, value in headers:
             if key == b"content-length":
                 self._response_size = facts.size(value) or None
-            elif len(key) == len(HEADER) and key.lower() == HEADER:
+            elif len(key) == _LENGTH and key.lower() == HEADER:
                 own = value
         if own is None:
             headers.append((HEADER, self.id.encode()))
@@ -326,20 +325,21 @@ class Request:
     def finish(self) -> None:
         """End the request: the span is exported, measurements are taken."""
         took = perf_counter_ns() - self._start
-        with _FINISH:
+        try:  # a guard that costs nothing
             if self._noted is not None:
                 self.handled()
             self._cell.clear()
             self._handling = None
             self.pause()
             self.export()
-            active, series = self._active, self._series
+            active, series, span = self._active, self._series, self._span
             self._active = None
-            if active is None or series is None:
-                return
-            active.discard(id(self))
-            own = self._span.get_span_context()
-            self._requests.metrics.record(series, own, took * NANO, self._request_size, self._response_size)
+            if active is not None and series is not None:
+                active.discard(id(self))
+                ids = span.ids if type(span) is ServerSpan else _sdk.sampled_ids(span.get_span_context())
+                self._requests.metrics.record(series, took * NANO, self._request_size, self._response_size, ids)
+        except Exception as error:  # noqa: BLE001 - see above
+            failed("integrations.asgi", error)
 
     def of(self, requests: Requests) -> bool:
         """Return whether it is observed by ``requests``."""
@@ -371,8 +371,10 @@ class Request:
         scope, known = self.scope, self._requests.metrics
         route = self._requests.routes.of_served(self._app, scope, self._path, self._root_path)
         server = scope.get("server")
-        key = (route, self._status, self._method, self._scheme, facts.version(scope), self._synthetic,
-               None if server is None else tuple(server))  # fmt: skip
+        if server is not None and type(server) is not tuple:
+            server = tuple(server)
+        http = facts.VERSIONS.get(scope.get("http_version"))
+        key = (route, self._status, self._method, self._scheme, http, self._synthetic, server)
         series = self._series = known.series.get(key) or known.add(key, self._new_series(route, self._status))
         return series
 
@@ -383,7 +385,7 @@ class Request:
             SCHEME: self._scheme,
             "server.address": host if port in (None, 80) else f"{host}:{port}",
             "server.port": port,
-            VERSION: facts.version(scope),
+            VERSION: facts.VERSIONS.get(scope.get("http_version")),
             "url.path": route,
             METHOD: self._method,
             "user_agent.synthetic.type": self._synthetic,

@@ -115,7 +115,7 @@ class _Patch(AsgiApplications):
 
     def of_others(self, app: Any) -> bool:
         """Return whether upstream observes the application; it is made to where only it can do what is asked for."""
-        if super().of_others(app):
+        if getattr(app, INSTRUMENTED, False):
             return True
         if not self.by_upstream or self.upstream is None:
             return False

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import weakref
+from pathlib import Path
 
 import pytest
 from asgi_telemetry import DIRECT, ENCODED, PARENT, TRACER, UPSTREAM, Way, call, scope, seen
@@ -26,6 +27,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Route
 
+import otelml
 from otelml import _guard, context
 from otelml.integrations import _http_metrics, asgi
 from otelml.integrations._propagation import fields_of
@@ -287,16 +289,16 @@ def test_what_is_sampled_out_is_measured(otlp, way):
 
 
 def test_spans_are_encoded_where_the_queue_is_ours(otlp):
-    """A plain request puts bytes into our queue, no span of the SDK; one that the application has touched does."""
+    """A plain request puts parts of a message into our queue; one that the application has touched a span."""
     one, app = Way(otlp, ENCODED), make_app()
-    kinds, put, put_bytes = [], one.queue.put, one.queue.put_bytes
+    kinds, put, put_parts = [], one.queue.put, one.queue.put_parts
     one.queue.put = lambda item: kinds.append(type(item)) or put(item)
-    one.queue.put_bytes = lambda message, home: kinds.append(bytes) or put_bytes(message, home)
+    one.queue.put_parts = lambda parts, home: kinds.append(tuple) or put_parts(parts, home)
     with one.observing(app):
         for kind in ("route", "server-error", "remote-parent", "touched"):
             ask(app, REQUESTS[kind])
     # A trace state and what the application adds are the SDK's to write.
-    assert [kind is bytes for kind in kinds] == [True, True, False, False]
+    assert [kind is tuple for kind in kinds] == [True, True, False, False]
 
 
 def test_many_requests_are_folded_before_a_collection(otlp):
@@ -591,6 +593,27 @@ def test_bounds_can_be_set_and_nothing_counts_twice(otlp):
     exports = [request for request in otlp._requests if type(request).__name__ == "ExportMetricsServiceRequest"]
     assert found == [("http.server.request.duration", [0.1, 1.0], 3)] * len(exports)
     assert exports
+
+
+def test_functions_of_a_request(otlp):
+    """At most 38 functions of ours run for a request: each costs several times as much in a server as in a loop."""
+    one, app = Way(otlp, ENCODED), make_app()
+    package = str(Path(otelml.__file__).parent)
+    found = []
+
+    def count(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(package):
+            found.append(frame.f_code.co_qualname)
+
+    with one.observing(app):
+        for _ in range(3):
+            ask_fast(app)
+        sys.setprofile(count)
+        try:
+            ask_fast(app)
+        finally:
+            sys.setprofile(None)
+    assert 20 < len(found) <= 38, found
 
 
 def test_objects_of_a_request_in_flight(otlp):
