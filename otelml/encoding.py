@@ -211,21 +211,22 @@ def _pair(key: str, value: Any) -> bytes:
     if kind is str:
         if key in _UNIQUE or len(value) > _MAX_REMEMBERED:
             data: bytes = value.encode()
-            return _text_head(key, len(data)) + data
+            return text_head(key, len(data)) + data
         return _text_pair(key, value)
     if kind is float:
-        return _float_head(key) + _DOUBLE(value)
+        return float_head(key) + _DOUBLE(value)
     return _integer_pair(key, value) if kind is int else _key_value(key, _value(value))
 
 
 @lru_cache(1024)
-def _text_head(key: str, n: int) -> bytes:
-    """Return what stands before a text of ``n`` bytes."""
+def text_head(key: str, n: int) -> bytes:
+    """Return an attribute, as in ``pairs``, up to its text of ``n`` bytes."""
     return _key_value(key, text(b"\x0a", " " * n))[:-n] if n else _key_value(key, text(b"\x0a", ""))
 
 
 @lru_cache(256)
-def _float_head(key: str) -> bytes:
+def float_head(key: str) -> bytes:
+    """Return an attribute, as in ``pairs``, up to its number."""
     return _key_value(key, b"\x21" + _DOUBLE(0))[:-8]
 
 

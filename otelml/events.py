@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import islice
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -13,21 +12,20 @@ from otelml import _sdk, context, encoding, semconv, templates
 from otelml._guard import attempt
 from otelml._lazy import is_numpy
 from otelml._text import encodable, kind_name, plain
-from otelml.encoding import Encoded, Home, Known
+from otelml.descriptions import timing
+from otelml.encoding import Encoded, Home
 from otelml.outage import exporting
-from otelml.prediction import NANO
 from otelml.processors import LogQueueProcessor
-from otelml.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from opentelemetry.context.context import Context
 
     from otelml.columns import Columns
+    from otelml.descriptions import Description, Descriptions
     from otelml.export import BatchQueue
     from otelml.prediction import Prediction
-    from otelml.series import Series
 
 MAX_TEXT = 4096
 MAX_ATTRIBUTES = 64
@@ -48,7 +46,6 @@ SEVERITIES = {
     "critical": SeverityNumber.FATAL,
     "fatal": SeverityNumber.FATAL,
 }
-NOTHING = Result()
 
 
 class Events:
@@ -86,20 +83,20 @@ class Events:
             )
         )
 
-    def predictions(self, columns: Columns, described: Sequence[Description]) -> None:
+    def predictions(self, columns: Columns, described: Descriptions) -> None:
         """Emit the one event of each ended prediction, in ns since the epoch at its end."""
         if not self._put_all(columns, described):
-            for p, description in zip(columns.predictions, described, strict=True):
+            for p, description in zip(columns.predictions, described.each, strict=True):
                 self._one(p, description)
 
-    def _put_all(self, columns: Columns, described: Sequence[Description]) -> bool:
+    def _put_all(self, columns: Columns, described: Descriptions) -> bool:
         """Queue the events encoded together; False where some have to go one by one."""
         queue = self._queue_now()
         if queue is None or columns.special:
             return False
         try:
-            pairs = [(d.known, d.pairs() + encoding.pairs(timing(d.prediction))) for d in described]
-            messages = templates.events(columns, pairs, [d.sentence() for d in described])
+            attributes = zip(described.known, described.of_events(), strict=True)
+            messages = templates.events(columns, attributes, described.sentences())
         except (encoding.Unusual, UnicodeEncodeError):
             return False
         put_all(queue, messages, self._home_now())
@@ -156,122 +153,6 @@ class Events:
         if self._home is None or self._home.resource is not resource:  # it is another one in a forked child
             self._home = Home(resource, scope)
         return self._home
-
-
-class Description:
-    """The attributes of a prediction's span and event: everything known but what is too large for them."""
-
-    __slots__ = ("_pairs", "known", "more", "prediction", "result")
-
-    def __init__(self, p: Prediction) -> None:
-        self.prediction = p
-        self.result = result = p.outcome() or NOTHING
-        self.known = _known(
-            *(p.series, p.variant, p.operation, p.framework, None if p.error is None else p.error.type),
-            *(result.rows, result.input_shape, result.input_dtype, result.missing),
-            *(result.shape, result.dtype, result.label),
-        )
-        self.more: dict[str, Any] = {semconv.PREDICTION_ID: p.id}
-        self._pairs: list[bytes] | None = None
-        if p.request_id is not None:
-            self.more[semconv.REQUEST_ID] = p.request_id
-        if result is not NOTHING:
-            self._add_differing(result)
-
-    def _add_differing(self, result: Result) -> None:
-        """Add what is known of a result and differs between predictions."""
-        more, confidence, number = self.more, _number(result.confidence), _number(result.values)
-        if confidence is not None:
-            more[semconv.PREDICTION_CONFIDENCE] = confidence
-        if number is not None:
-            more[semconv.PREDICTION_VALUE] = number
-        if result.business_value is not None:
-            more.update(_worth(result))
-        if result.input_payload is not None:
-            more[semconv.INPUT_PAYLOAD] = result.input_payload
-        if result.output_payload is not None:
-            more[semconv.OUTPUT_PAYLOAD] = result.output_payload
-
-    def attributes(self) -> dict[str, Any]:
-        """Return all attributes by name."""
-        return {**self.known, **self.more}
-
-    def pairs(self) -> list[bytes]:
-        """Return the attributes that differ between predictions as OTLP.
-
-        Raises:
-            encoding.Unusual: A value is one that only the SDK can handle.
-        """
-        if self._pairs is None:
-            self._pairs = encoding.pairs(self.more)
-        return self._pairs
-
-    def sentence(self) -> str:
-        """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
-        p, result = self.prediction, self.result
-        took = f"in {_readable(p.seconds)}"
-        if p.error is not None:
-            return f"{p.series.model} failed with {p.error.type} {took}"
-        said = result.label
-        if said is None:
-            number = self.more.get(semconv.PREDICTION_VALUE)
-            rows = 1 if result.rows is None else result.rows
-            said = f"{rows} rows" if number is None else f"{number:.6g}"
-        confidence = self.more.get(semconv.PREDICTION_CONFIDENCE)
-        sure = "" if confidence is None else f" ({confidence:.2f})"
-        return f"{p.series.model} predicted {said}{sure} {took}"
-
-
-def _readable(seconds: float) -> str:
-    """Return a duration in three digits: milliseconds under a second."""
-    millis = f"{seconds * 1e3:.3g}"
-    return f"{seconds:,.2f} s" if "e+" in millis else f"{millis} ms"
-
-
-@lru_cache(1024)
-def _known(  # noqa: PLR0917 - one a name, in the order of the names below
-    series: Series,
-    variant: str | None,
-    operation: str | None,
-    framework: str | None,
-    error: str | None,
-    rows: int | None,
-    input_shape: tuple[int, ...] | None,
-    input_dtype: str | None,
-    missing: int | None,
-    shape: tuple[int, ...] | None,
-    dtype: str | None,
-    label: str | None,
-) -> Known:
-    facts = (
-        (semconv.FEATURE_FLAG_KEY, None if variant is None else series.model),
-        (semconv.FEATURE_FLAG_VARIANT, variant),
-        (semconv.OPERATION, operation),
-        (semconv.MODEL_FRAMEWORK, framework),
-        (semconv.ERROR_TYPE, error),
-        (semconv.BATCH_SIZE, rows),
-        (semconv.INPUT_SHAPE, input_shape),
-        (semconv.INPUT_DTYPE, input_dtype),
-        (semconv.INPUT_MISSING, missing),
-        (semconv.OUTPUT_SHAPE, shape),
-        (semconv.OUTPUT_DTYPE, dtype),
-        (semconv.PREDICTION_CLASS, label),
-    )
-    return Known({**series.measured, **{name: value for name, value in facts if value is not None}})
-
-
-def _worth(result: Result) -> dict[str, Any]:
-    facts = {semconv.BUSINESS_VALUE: _number(result.business_value), semconv.BUSINESS_VALUE_UNIT: result.business_unit}
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def timing(p: Prediction) -> dict[str, Any]:
-    """Return how long a prediction took, and its first item."""
-    known: dict[str, Any] = {semconv.DURATION: p.seconds}
-    if p.first_item:
-        known[semconv.TIME_TO_FIRST_ITEM] = (p.first_item - p.started) * NANO
-        known[semconv.ITEMS] = p.items
-    return known
 
 
 def put_all(queue: BatchQueue[Any], messages: list[bytes], home: Home) -> None:
@@ -351,10 +232,3 @@ def _whole(number: int) -> int | str:
     if -_INT64 <= number < _INT64:
         return number
     return str(number) if number.bit_length() < MAX_KEY else "int"
-
-
-def _number(kept: Any) -> float | None:
-    """Return the number of a one-row result; arrays of several rows are for the histograms."""
-    if kept is None or isinstance(kept, float):
-        return kept
-    return float(kept[0]) if kept.size == 1 else None

@@ -92,7 +92,8 @@ class Prediction(SpanBlock):
     sink: Sink
     series: Series
     items = first_item = 0
-    _id: str | None = None
+    given_id: str | None = None
+    """An id of the application's own."""
     _result: Result | None = None
     _observed: Result | None = None
     _token: Token[Context] | None = None
@@ -180,13 +181,14 @@ class Prediction(SpanBlock):
     @property
     def id(self) -> str:
         """Id of this prediction, 32 hex digits unless given: outcomes that arrive later refer to it."""
-        return f"{self.number or self._numbered():032x}" if self._id is None else self._id
+        return f"{self.number or self.numbered():032x}" if self.given_id is None else self.given_id
 
     def give_id(self, given: str) -> None:
         """Take an id of the application's own, before the prediction begins."""
-        self._id = _labels.text(given)
+        self.given_id = _labels.text(given)
 
-    def _numbered(self) -> int:
+    def numbered(self) -> int:
+        """Return its number, made where it has none yet."""
         if not self.number:  # it has not begun
             self.number = self.sink.number()
         return self.number

@@ -16,8 +16,8 @@ from otelml import _labels, members, semconv
 from otelml._guard import guard
 from otelml._lazy import LazyModule
 from otelml.columns import columns_of
+from otelml.descriptions import Descriptions
 from otelml.encoding import Unusual
-from otelml.events import Description
 from otelml.series import Series
 from otelml.servers import REST
 from otelml.slices import Slices
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from otelml._drops import Drops
     from otelml.columns import Columns
+    from otelml.descriptions import Description
     from otelml.events import Events
     from otelml.features.watch import Watch
     from otelml.instruments import Instruments
@@ -272,22 +273,22 @@ class Recorder:
             self.drop("span", "buffer", (1 + len(columns.names)) * len(columns.predictions) if p.sampled else 0)
             self.drop("span", "buffer", sum(m.sampled for p in columns.predictions for m in p.members))
             return
-        described = [Description(p) for p in columns.predictions]
+        described = Descriptions(columns)
         self._events.predictions(columns, described)
         if p.sampled and (columns.special or not self._encoded(columns, described)):
-            for description, stages in zip(described, columns.stages, strict=True):
+            for description, stages in zip(described.each, columns.stages, strict=True):
                 description.prediction.way.finish(_ended(description, stages))
-        for description in described if columns.special else ():
+        for description in described.each if columns.special else ():
             description.prediction.way.finish(members.shares(description.prediction, description.result))
 
     @staticmethod
-    def _encoded(columns: Columns, described: list[Description]) -> bool:
+    def _encoded(columns: Columns, described: Descriptions) -> bool:
         """Export spans encoded together; False where some have to go one by one."""
         try:
-            pairs = [(d.known, d.pairs()) for d in described]
+            attributes = list(zip(described.known, described.of_spans(), strict=True))
         except (Unusual, UnicodeEncodeError):
             return False
-        return columns.predictions[-1].way.put_all(columns, pairs)
+        return columns.predictions[-1].way.put_all(columns, attributes)
 
 
 def _ended(description: Description, stages: tuple[Stage, ...]) -> Iterator[Ended]:

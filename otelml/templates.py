@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from otelml import encoding, semconv
 from otelml._lazy import LazyModule
-from otelml.encoding import LOG_ATTRIBUTE, NO_STATUS, SPAN_ATTRIBUTE, tagged, varint
+from otelml.encoding import NO_STATUS, varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from otelml.encoding import Known
     from otelml.series import StageName
 
-    Description = tuple[Known, list[bytes]]
-    """Attributes that many predictions share, and the pairs of those that differ."""
+    Attributes = tuple[Known, bytes]
+    """Those that many predictions share, and those that differ, encoded."""
 else:
     np = LazyModule("numpy")
 
@@ -76,7 +76,7 @@ def _origin(flags: int) -> Template:
     return Template((b"\x45" + flags.to_bytes(4, "little") + b"\x4a\x10", TRACE, b"\x52\x08", ID, b"\x59", TIME, name))
 
 
-def spans(columns: Columns, described: Sequence[Description]) -> tuple[list[bytes], NDArray[np.uint8]]:
+def spans(columns: Columns, described: Sequence[Attributes]) -> tuple[list[bytes], NDArray[np.uint8]]:
     """Return the spans of n predictions, and those of their stages, of shape (n, bytes), each with tag and length."""
     p = columns.predictions[0]
     trace, own = _ids(columns)
@@ -87,7 +87,7 @@ def spans(columns: Columns, described: Sequence[Description]) -> tuple[list[byte
     end = NO_STATUS + (encoding.IS_REMOTE if p.parent is not None and p.parent.is_remote else encoding.HAS_REMOTE)
     size, roots = template.size, []
     for i, (known, more) in enumerate(described):
-        attributes = encoding.of_span(known) + tagged(SPAN_ATTRIBUTE, more)
+        attributes = encoding.of_span(known) + more
         length = varint(size + len(attributes) + len(end))
         roots.append(b"".join((b"\x12", length, heads[i * size : i * size + size], attributes, end)))
     return roots, _stage_spans(columns, trace, own)
@@ -105,7 +105,7 @@ def _stage_spans(columns: Columns, trace: NDArray[np.uint8], own: NDArray[np.uin
     return _stages(columns.names).fill(*each)
 
 
-def events(columns: Columns, described: Iterable[Description], said: Sequence[str]) -> list[bytes]:
+def events(columns: Columns, described: Iterable[Attributes], said: Sequence[str]) -> list[bytes]:
     """Return the events of predictions that did not fail, each with tag and length; ``said`` are their texts."""
     trace, own = _ids(columns)
     observed = np.full(len(said), time_ns())
@@ -119,7 +119,7 @@ def events(columns: Columns, described: Iterable[Description], said: Sequence[st
         inner = b"\x0a" + varint(n)
         parts = (
             *(b"\x09", times[i * TIME : i * TIME + TIME], severity, b"\x2a", varint(n + len(inner)), inner, text),
-            *(encoding.of_log(known), tagged(LOG_ATTRIBUTE, more), tails[i * size : i * size + size]),
+            *(encoding.of_log(known), more, tails[i * size : i * size + size]),
         )
         message = b"".join(parts)
         found.append(b"\x12" + varint(len(message)) + message)

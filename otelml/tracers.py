@@ -120,7 +120,7 @@ class DirectSpans:
             self._home = Home(self._tracer.resource, _sdk.scope_of(self._tracer))
         return self._home
 
-    def put_all(self, columns: Columns, described: Sequence[tuple[Known, list[bytes]]]) -> bool:
+    def put_all(self, columns: Columns, described: Sequence[tuple[Known, bytes]]) -> bool:
         """Put the spans of ended predictions into our queue, encoded together; False where they must be the SDK's."""
         queue = self.queue
         if queue is None:
@@ -234,7 +234,7 @@ class TracerSpans:
         below = trace.set_span_in_context(trace.NonRecordingSpan(above), current)
         stage.other = self._tracer.start_span(stage.span_name, context=below, start_time=start_ns)
 
-    def put_all(self, columns: Columns, described: Sequence[tuple[Known, list[bytes]]]) -> bool:  # noqa: ARG002 - the protocol's
+    def put_all(self, columns: Columns, described: Sequence[tuple[Known, bytes]]) -> bool:  # noqa: ARG002 - the protocol's
         """Return False: they are the tracer's own."""
         return False
 

@@ -11,7 +11,7 @@ import pytest
 from odd_values import name_of
 
 import otelml
-from otelml.events import NOTHING
+from otelml.descriptions import NOTHING
 from otelml.testing import recording
 
 PACKAGE = str(Path(otelml.__file__).parent)

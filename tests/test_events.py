@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import otelml
-from otelml import context, events
+from otelml import context
 from otelml.testing import recording
 
 
@@ -153,22 +153,6 @@ def test_sentences():
             "m predicted 2 rows in 1 ms",
             "m predicted 2.5 in 1 ms",
         ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "0 ms"),
-        (0.00031, "0.31 ms"),
-        (0.9994, "999 ms"),
-        (0.9996, "1.00 s"),
-        (1.4, "1.40 s"),
-        (7200.0, "7,200.00 s"),
-    ],
-)
-def test_durations_are_readable(seconds, text):
-    """No duration is told in powers of ten."""
-    assert events._readable(seconds) == text
 
 
 def test_cleaned_attributes_can_be_encoded():

@@ -7,7 +7,7 @@ from opentelemetry import trace
 import otelml
 from otelml import encoding, templates
 from otelml.columns import columns_of
-from otelml.events import Description, timing
+from otelml.descriptions import Descriptions, timing
 from otelml.templates import Template
 
 
@@ -45,10 +45,12 @@ def test_equal_to_those_written_one_by_one(telemetry, parent):
     predictions = made(telemetry, parent)
     assert len(predictions) == 5
     for columns in columns_of(predictions):
-        described = [Description(p) for p in columns.predictions]
-        roots, stages = templates.spans(columns, [(d.known, d.pairs()) for d in described])
+        together = Descriptions(columns)
+        described, known = together.each, together.known
+        roots, stages = templates.spans(columns, list(zip(known, together.of_spans(), strict=True)))
+        said = together.sentences()
+        events = templates.events(columns, list(zip(known, together.of_events(), strict=True)), said)
         pairs = [(d.known, d.pairs() + encoding.pairs(timing(d.prediction))) for d in described]
-        events = templates.events(columns, pairs, [d.sentence() for d in described])
         for i, p in enumerate(columns.predictions):
             own = p.get_span_context()
             times = p.started + p.offset, p.ended + p.offset

@@ -87,6 +87,7 @@ class Requests:
 
     def begin(self, app: Any, scope: Scope, send: Any = None) -> Request | None:
         """Start observing one request; None where it is excluded or observing is suppressed."""
+        request = None
         try:  # a guard that costs nothing
             wall, tick = time_ns(), perf_counter_ns()
             headers, path = dict(scope["headers"]), scope["path"]
@@ -100,11 +101,11 @@ class Requests:
                 if not is_http_instrumentation_enabled():
                     return None
                 current, parent, kind = self._above(scope, headers, current)
-            request = Request(self, app, scope, send, headers, wall, tick)
-            request.attach(current, parent, kind)
+            made = Request(self, app, scope, send, headers, wall, tick)
+            made.attach(current, parent, kind)
+            request = made
         except Exception as error:  # noqa: BLE001 - see above
             failed("integrations.asgi.begin", error)
-            return None
         return request
 
     @staticmethod
@@ -232,9 +233,8 @@ class Request:
         route = self._requests.routes.matched(self._app, self.scope, self._path, self._root_path)
         series = self._new_series(route, None)
         attributes = {**series.at_start, semconv.REQUEST_ID: self.id}
-        return self._requests.private_tracer.start_span(
-            series.name, current, self._kind, attributes, start_time=self._wall
-        )
+        tracer = self._requests.private_tracer
+        return tracer.start_span(series.name, current, self._kind, attributes, start_time=self._wall)
 
     # What the application sends -----------------------------------------------------------------------------
 
