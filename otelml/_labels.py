@@ -27,10 +27,10 @@ def bounded(attribute: str, value: object) -> str:
     known = _known.get(attribute)
     if known is None:
         known = _known.setdefault(attribute, {})
-    label = known.get(value) if type(value) is str else None
-    if label is not None:
+    label = value if type(value) is str else text(value)
+    if label in known:
         return label
-    label = text(value)
+    label = text(label)
     limit = semconv.attribute(attribute).limit or 0
     with _lock:  # so that threads that meet new values at once stay within the limit, and folded ones are all counted
         if label in known:
