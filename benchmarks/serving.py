@@ -33,6 +33,7 @@ SERVING = HERE / "_serving"
 BARE = "bare"
 TITLES = {
     BARE: "not observed",
+    "header": "X-Request-ID in the answer, no more",
     "otelml": "otelml",
     "otelml-no-room": "otelml, OTELML_GC_ROOM=0",
     "otelml-http": "otelml, the model not observed",
