@@ -31,7 +31,6 @@ else:
 NOTHING = Result()
 _ID = 32
 """Letters of a prediction's id."""
-_NONE = (None,) * 4
 _NUMBER = 8
 """Bytes of a number with a fraction."""
 
@@ -151,7 +150,8 @@ def _alike(described: Sequence[Description]) -> list[Row] | None:
     """Return the attributes that differ; None where one has other ones than the first, or texts of another length."""
     predictions, results = [one.prediction for one in described], [one.result for one in described]
     for p, result in zip(predictions, results, strict=True):
-        if (p.given_id, result.business_value, result.input_payload, result.output_payload) != _NONE:
+        rare: tuple[object, ...] = p.given_id, result.business_value, result.input_payload, result.output_payload
+        if any(value is not None for value in rare):
             return None
     ids = b"".join([(p.number or p.numbered()).to_bytes(_ID // 2, "big") for p in predictions]).hex()
     found = [_texts(semconv.PREDICTION_ID, ids, len(predictions))]

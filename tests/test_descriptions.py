@@ -61,6 +61,12 @@ def worth(i):
         p.result(values=1.5, business_value=float(i), business_value_unit="EUR")
 
 
+def worths(i):
+    """A value of each row in money."""
+    with otelml.prediction("m") as p:
+        p.result(values=1.5, business_value=[1.0, float(i)], business_value_unit="EUR")
+
+
 def streamed(i):
     """One item after the other."""
     with otelml.prediction("m") as p:
@@ -74,7 +80,7 @@ def half(i):
         p.result(classes="a", confidence=0.5 if i % 2 else None)
 
 
-ALIKE, UNLIKE = (plain, unknown, valued, streamed), (some_requests, lengths, given, rows, worth, half)
+ALIKE, UNLIKE = (plain, unknown, valued, streamed), (some_requests, lengths, given, rows, worth, worths, half)
 
 
 @pytest.mark.parametrize("make", [*ALIKE, *UNLIKE], ids=lambda make: make.__name__)

@@ -43,6 +43,7 @@ def asked(predict: Callable[[Any], Any], rows: list[Any], options: argparse.Name
         "cpu": statistics.median(cpu),
         "mean": statistics.fmean(cpu),
         "wall": statistics.median(walls) * MICRO,
+        "fast": statistics.quantiles(walls, n=10)[0] * MICRO,
         "made": made,
     }
 
