@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from otelml import _labels, semconv
 from otelml._lazy import LazyModule
 from otelml._sdk import fields
-from otelml.prediction import NANO
+from otelml.spans import NANO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

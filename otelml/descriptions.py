@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from otelml import encoding, semconv
 from otelml._lazy import LazyModule
 from otelml.encoding import Known, tagged
-from otelml.prediction import NANO
 from otelml.result import Result
+from otelml.spans import NANO
 from otelml.templates import Template
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from otelml import _labels, _sdk, context, semconv
 from otelml._guard import attempt, guard
 from otelml._lazy import is_numpy
 from otelml.off import suppressed
-from otelml.prediction import NANO, current
-from otelml.spans import OwnSpan
+from otelml.prediction import current
+from otelml.spans import NANO, OwnSpan
 from otelml.tracers import Ended
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from opentelemetry import trace
 from otelml import _labels, _sdk, context
 from otelml._guard import failed
 from otelml.result import Result, read
-from otelml.spans import KEY, SPAN_ID_BITS, ErrorFacts, SpanBlock, lay_out
+from otelml.spans import KEY, NANO, SPAN_ID_BITS, ErrorFacts, SpanBlock, lay_out
 from otelml.stage import Stage
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from otelml.slices import Slices
     from otelml.tracers import ChosenSpans, Spans
 
-NANO = 1e-9
 _LOW = (1 << SPAN_ID_BITS) - 1
 _get_current, _attach, _detach, _with_span = _sdk.get_current, _sdk.attach, _sdk.detach, _sdk.with_span
 

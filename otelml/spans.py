@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 KEY = otel_context.create_key("otelml-prediction")
 """Where a context holds the prediction that is open."""
 SPAN_ID_BITS = 64
+NANO = 1e-9
+"""Seconds in a nanosecond, in which spans have their times."""
 
 
 class RandomIds(IdGenerator):

@@ -30,6 +30,7 @@ from otelml.integrations._private_spans import PrivateTracer
 from otelml.integrations._propagation import GETTER, SETTER, fields_of
 from otelml.integrations._server_spans import DirectServerSpans, ServerSpan
 from otelml.processors import SpanQueueProcessor
+from otelml.spans import NANO
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
 HEADER, _LENGTH = context.HEADER.lower().encode(), len(context.HEADER)
 REQUEST = otel_context.create_key("otelml-asgi-request")
-NANO = 1e-9
 _FINISH = guard("integrations.asgi")
 _get_current, _attach, _detach, _BESIDE = _sdk.get_current, _sdk.attach, _sdk.detach, context.BESIDE
 PLAIN_PATH = re.compile(r"/[\w./-]*")

@@ -9,7 +9,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from otelml import slices
 from otelml._lazy import is_numpy
 from otelml.outcomes.rows import MAX_ROWS, Predicted, name, number_of, row_id
-from otelml.prediction import NANO
+from otelml.spans import NANO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
