@@ -596,13 +596,17 @@ def test_bounds_can_be_set_and_nothing_counts_twice(otlp):
 
 
 def test_functions_of_a_request(otlp):
-    """At most 38 functions of ours run for a request: each costs several times as much in a server as in a loop."""
+    """At most 38 functions of ours run for a request, as each costs more in a server than in a loop of its own.
+
+    Those that match routes are left out: FastAPI's oldest versions don't say which one it was.
+    """
     one, app = Way(otlp, ENCODED), make_app()
     package = str(Path(otelml.__file__).parent)
     found = []
 
     def count(frame, event, _):
-        if event == "call" and frame.f_code.co_filename.startswith(package):
+        place = frame.f_code.co_filename
+        if event == "call" and place.startswith(package) and not place.endswith("_routes.py"):
             found.append(frame.f_code.co_qualname)
 
     with one.observing(app):
