@@ -274,6 +274,17 @@ def test_an_outer_span_is_the_parent(otlp, way):
     assert (inner.kind, inner.parent_span_id) == (1, outer.context.span_id.to_bytes(8, "big"))
 
 
+@pytest.mark.parametrize("end", [-5, 1.5, 2**70])
+def test_an_end_that_cannot_be_sent(otlp, end):
+    """A time that the application gives to the span and that OTLP can't hold is replaced by the clock's."""
+    one, app = Way(otlp, ENCODED), FastAPI()
+    app.get("/")(lambda: trace.get_current_span().end(end))
+    with one.observing(app):
+        ask(app, {"path": "/"})
+    (span,) = one.spans
+    assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < 60e9
+
+
 @pytest.mark.parametrize("way", [ENCODED, DIRECT])
 def test_what_is_sampled_out_is_measured(otlp, way):
     """Without sampling there is no span, but a real context, and all metrics."""
