@@ -126,6 +126,14 @@ def sampled_ids(context: SpanContext) -> int:
     return trace_id << 64 | span_id if flags & trace.TraceFlags.SAMPLED else 0
 
 
+def sampled_span(ids: int) -> trace.Span:
+    """Return a span that stands for the sampled one of these ids, as ``sampled_ids`` gives them."""
+    low = (1 << 64) - 1
+    return trace.NonRecordingSpan(
+        trace.SpanContext(ids >> 64, ids & low, is_remote=False, trace_flags=trace.TraceFlags(trace.TraceFlags.SAMPLED))
+    )
+
+
 def child_context(above: SpanContext, span_id: int) -> SpanContext:
     """Return the context of a new local span below a valid ``above``; ``span_id`` is not zero."""
     trace_id, _, _, flags, state, _ = fields(above)

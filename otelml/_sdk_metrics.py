@@ -14,19 +14,18 @@ from inspect import signature
 from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from opentelemetry import trace
 from opentelemetry.sdk import metrics as metrics_sdk
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
 from otelml._lazy import LazyModule, computed_once
-from otelml._sdk import only_span
+from otelml._sdk import only_span, sampled_span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
-    from opentelemetry import metrics
+    from opentelemetry import metrics, trace
     from opentelemetry.context.context import Context
 else:
     np = LazyModule("numpy")
@@ -42,7 +41,6 @@ except ImportError:  # pragma: no cover - a later SDK; the canary test reports i
     MetricReaderStorage = None  # type: ignore[misc,assignment]
 
 
-_LOW = (1 << 64) - 1
 FEW = 64
 """Values that Python goes through sooner than numpy."""
 
@@ -52,13 +50,6 @@ class Origins(Protocol):
 
     def span(self, i: int) -> trace.Span | None:
         """Return the span of measurement i; None where it has no sampled one."""
-
-
-def sampled_span(ids: int) -> trace.Span:
-    """Return a span that stands for the sampled one of these ids: trace id and, in the low 64 bits, span id."""
-    return trace.NonRecordingSpan(
-        trace.SpanContext(ids >> 64, ids & _LOW, is_remote=False, trace_flags=trace.TraceFlags(1))
-    )
 
 
 class Batch(float):

@@ -64,6 +64,13 @@ class RandomIds(IdGenerator):
         return self.bits(128)
 
 
+def drawn_from(ids: IdGenerator) -> tuple[Callable[[], int], Callable[[], int]]:
+    """Return what makes a span id, and what makes a trace id with, in the low 64 bits, a span id."""
+    if type(ids) is RandomIds:
+        return partial(ids.bits, SPAN_ID_BITS), partial(ids.bits, 3 * SPAN_ID_BITS)
+    return ids.generate_span_id, lambda: ids.generate_trace_id() << SPAN_ID_BITS | ids.generate_span_id()
+
+
 class Additions(trace.Span):
     """What the application itself adds to a span of ours; kept as given, and bounded by the worker."""
 

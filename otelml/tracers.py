@@ -7,7 +7,6 @@ somebody else's must see it start. Both export the same span.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from opentelemetry import trace
@@ -19,10 +18,10 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKin
 from otelml import _sdk, encoding, templates
 from otelml.encoding import Encoded, Home
 from otelml.processors import SpanQueueProcessor
-from otelml.spans import SPAN_ID_BITS, ErrorFacts, OwnSpan, RandomIds
+from otelml.spans import SPAN_ID_BITS, ErrorFacts, OwnSpan, drawn_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.trace.status import Status as StatusType
@@ -55,10 +54,7 @@ class DirectSpans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         ids = tracer.id_generator
-        self.span_id: Callable[[], int] = ids.generate_span_id
-        self._ids: Callable[[], int] = self._generated
-        if type(ids) is RandomIds:
-            self.span_id, self._ids = partial(ids.bits, SPAN_ID_BITS), partial(ids.bits, 3 * SPAN_ID_BITS)
+        self.span_id, self._ids = drawn_from(ids)
         self._decide, self._follows = _sdk.decision(tracer.sampler)
         self._always = self._decide is None and self._follows
         self._seen = _sdk.processors_of(tracer)
@@ -66,10 +62,6 @@ class DirectSpans:
         self._home = Home(tracer.resource, _sdk.scope_of(tracer))
         self._random = _RANDOM if ids.is_trace_id_random() else 0
         self._flags = _FLAGS[_SAMPLED | self._random]
-
-    def _generated(self) -> int:
-        ids = self._tracer.id_generator
-        return ids.generate_trace_id() << SPAN_ID_BITS | ids.generate_span_id()
 
     def start(self, prediction: Prediction, current: Context, start_ns: int) -> None:  # noqa: ARG002 - the protocol's
         """Give a prediction its ids and the decision whether it is sampled; its parent is the span of ``current``."""

@@ -7,7 +7,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
-from otelml import _sdk_metrics
+from otelml import _sdk, _sdk_metrics
 
 
 def meter(*readers, views=(_sdk_metrics.BATCH_VIEW,)):
@@ -42,7 +42,7 @@ def test_plain_batches_are_taken_and_keep_exemplars():
     _, histogram = meter(reader)
     ids = [1 << 64 | 2, 3 << 64 | 4, 0, 0, 5 << 64 | 6]
     batch = _sdk_metrics.PlainBatch([0.5, 0.25, 0.75, 1.5, 9.0], ids)
-    histogram.record(batch, context=trace.set_span_in_context(_sdk_metrics.sampled_span(ids[-1])))
+    histogram.record(batch, context=trace.set_span_in_context(_sdk.sampled_span(ids[-1])))
     (point,) = points(reader)
     assert (point.count, point.sum, point.min, point.max) == (5, 12.0, 0.25, 9.0)
     assert list(point.bucket_counts) == [3, 1, 1]

@@ -140,7 +140,7 @@ class HttpMetrics:
 
 def _context(ids: int) -> Context:
     """Return a context that holds the sampled span of these ids alone; none for 0."""
-    return _sdk.only_span(_sdk_metrics.sampled_span(ids) if ids else trace.INVALID_SPAN)
+    return _sdk.only_span(_sdk.sampled_span(ids) if ids else trace.INVALID_SPAN)
 
 
 _made: weakref.WeakKeyDictionary[MeterProvider, HttpMetrics] = weakref.WeakKeyDictionary()

@@ -7,7 +7,6 @@ tracer's own are used.
 
 from __future__ import annotations
 
-from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,10 @@ from otelml.encoding import Home
 from otelml.integrations import _private_spans
 from otelml.integrations._http_series import message
 from otelml.processors import SpanQueueProcessor
-from otelml.spans import SPAN_ID_BITS, Additions, OwnSpan, RandomIds
+from otelml.spans import SPAN_ID_BITS, Additions, OwnSpan, drawn_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.sdk.trace import Tracer
@@ -108,10 +107,7 @@ class DirectServerSpans:
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer
         ids = tracer.id_generator
-        self._span_id: Callable[[], int] = ids.generate_span_id
-        self._ids: Callable[[], int] = self._generated
-        if type(ids) is RandomIds:
-            self._span_id, self._ids = partial(ids.bits, SPAN_ID_BITS), partial(ids.bits, 3 * SPAN_ID_BITS)
+        self._span_id, self._ids = drawn_from(ids)
         self._decide, self._follows = _sdk.decision(tracer.sampler)
         self.processors = _sdk.processors_getter(tracer)
         """Returns what changes when a processor is added."""
@@ -119,10 +115,6 @@ class DirectServerSpans:
         self._queue = self._own_queue()
         self._home = Home(tracer.resource, _sdk.scope_of(tracer), message)
         self._random = TraceFlags.RANDOM_TRACE_ID if tracer.id_generator.is_trace_id_random() else 0
-
-    def _generated(self) -> int:
-        ids = self.tracer.id_generator
-        return ids.generate_trace_id() << SPAN_ID_BITS | ids.generate_span_id()
 
     def start(self, name: str, context: Context, parent: SpanContext | None, start_ns: int) -> trace.Span:  # noqa: ARG002 - as a tracer has it
         """Start a span; ``parent`` is the valid context of the current span of ``context``, or None."""

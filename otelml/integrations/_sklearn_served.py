@@ -182,8 +182,7 @@ class Served(Prediction):
                 special = self.special
                 with _STAGE:
                     self.number = self.number or self.sink.number()
-                    if not self.ids:
-                        self._identify()
+                    self._identify()
                     self._add(stages, "preprocessing" if self.two else "inference", self.started)
                     if self.turned:
                         self._turn(stages)
@@ -199,7 +198,7 @@ class Served(Prediction):
                 self.way.start(self, self.around, self.started + self.offset)
 
     def _add(self, stages: list[Stage], name: str, start: int) -> Stage:
-        stage = Prediction.stage(self, name)
+        stage = super().stage(name)
         stage.started = start
         if self.sampled and self.other is None:
             stage.span_id = self.way.span_id()
