@@ -49,6 +49,9 @@ GOALS = (
     Goal(f"one row, four stages: {PROCESS}", LOGFIRE, "process", "otelml", "logfire", 1 / 25),
     Goal(f"one row, four stages: {CALLER}", PROMETHEUS, "caller", "otelml", "prometheus", 1.5),
     Goal(
+        f"one row, four stages, with otelml-native: {CALLER}", PROMETHEUS, "caller", "otelml-native", "prometheus", 1.5
+    ),
+    Goal(
         f"1,024 rows in one call: {CALLER}", f"{SDK}, a loop of record()", "caller", "otelml-rows", "sdk-rows", 1 / 150
     ),
     Goal(f"1,024 rows in one call: {CALLER}", "the clock", "caller", "otelml-rows", "", 60.0),

@@ -17,6 +17,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, cast
 
+import accelerator
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -152,7 +154,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    contender = cast("Contender", importlib.import_module(f"_contenders.{options.contender}"))
+    name = accelerator.choose(options.contender)
+    contender = cast("Contender", importlib.import_module(f"_contenders.{name}"))
     print(json.dumps(run(contender, options)))
 
 

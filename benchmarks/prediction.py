@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import accelerator
 from goals import GOALS, Goal, Verdict, goal_table
 from receiver import Endpoint, started
 from tables import machine, table, where
@@ -65,6 +66,7 @@ def contenders() -> dict[str, Contender]:
         IDLE: Contender("the loop alone", IDLE, IDLE),
         "sdk": Contender("OpenTelemetry SDK by hand", "sdk", "sdk"),
         "otelml": Contender("otelml", "otelml", "sdk"),
+        "otelml-native": Contender("otelml with otelml-native", "otelml-native", "sdk"),
         "logfire": Contender("logfire", "logfire", "sdk"),
         "prometheus": Contender("prometheus_client, metrics only", "prometheus", "sdk"),
         "sdk-unsampled": Contender("SDK by hand, sampled out", "sdk", "sdk-unsampled", UNSAMPLED),
@@ -219,6 +221,8 @@ def arguments() -> argparse.Namespace:
     unknown = set(filter(None, options.only.split(","))) - set(contenders())
     if unknown:
         parser.error(f"--only: unknown contender {', '.join(sorted(unknown))}")
+    if missing := accelerator.left_out(options.only.split(",")):
+        parser.error(f"--only: {', '.join(missing)}: needs otelml-native ({accelerator.GET})")
     return options
 
 
@@ -227,6 +231,8 @@ def main() -> int:
     options = arguments()
     wanted = set(options.only.split(",")) | {IDLE}
     chosen = {name: c for name, c in contenders().items() if not options.only or name in wanted}
+    for name in accelerator.left_out(list(chosen)):
+        print(f"left out: {chosen.pop(name).title}, which is not installed ({accelerator.GET})", file=sys.stderr)
     found = rounds(chosen, options)
     rows = [row(name, chosen) for name in chosen if name != IDLE and chosen[name].rounds]
     judged = verdicts(chosen)

@@ -28,6 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import accelerator
 from receiver import unbalanced, until_exit
 from tables import table, where
 
@@ -265,6 +266,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Sample, print, and fail when something did not arrive."""
     options = arguments()
+    options.contender = accelerator.choose(options.contender)
     steps, seen = floor(), profile(options)
     micro, markdown = 1e3 * seen.made, options.markdown
     print(f"{where()}; {seen.made:,} predictions; µs of CPU a prediction\n")

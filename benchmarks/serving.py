@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+import accelerator
 from tables import machine
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ TITLES = {
     BARE: "not observed",
     "header": "X-Request-ID in the answer, no more",
     "otelml": "otelml",
+    "otelml-native": "otelml with otelml-native",
     "otelml-no-room": "otelml, OTELML_GC_ROOM=0",
     "otelml-http": "otelml, the model not observed",
     "upstream": "OpenTelemetry's instrumentation + SDK",
@@ -276,7 +278,10 @@ def main() -> int:
     options.core, others = cores()
     if others is not None:
         os.sched_setaffinity(0, others)
-    wanted = {BARE, *(options.only.split(",") if options.only else TITLES)}
+    if missing := accelerator.left_out(options.only.split(",")):
+        print(f"{', '.join(missing)}: otelml-native is not installed: {accelerator.GET}", file=sys.stderr)
+        return 2
+    wanted = {BARE, *(options.only.split(",") if options.only else TITLES)} - {*accelerator.left_out([*TITLES])}
     chosen = [Served(way, app) for app in options.apps.split(",") for way in TITLES if way in wanted]
     found = rounds(chosen, options)
     bare = {served.app: served for served in chosen if served.way == BARE}

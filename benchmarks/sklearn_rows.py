@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import accelerator
 from receiver import Endpoint, started
 from tables import machine, table, where
 
@@ -33,12 +34,13 @@ CASES = {"scaler": "scaler and logistic regression", "columns": "columns of a fr
 CONTENDERS = {
     "nothing": "nothing, measured twice",
     "otelml": "otelml",
+    "otelml-native": "otelml with otelml-native",
     "sdk": "OpenTelemetry SDK by hand",
     "newrelic": "New Relic's agent",
     "openlit": "OpenLIT and a span by hand",
 }
-PACKAGES = {"newrelic": "newrelic", "openlit": "openlit"}
-GET = "pip install --group benchmark"
+PACKAGES = {"otelml-native": "otelml_native", "newrelic": "newrelic", "openlit": "openlit"}
+GET = f"pip install --group benchmark; {accelerator.GET}"
 FIGURES = {"cpu": "caller's CPU", "mean": "mean", "wall": "wall", "fast": "fastest tenth", "process": "whole process"}
 
 
@@ -119,7 +121,7 @@ def faults(line: Measured, result: Mapping[str, Any]) -> list[str]:
         "records without their span": received["logs"] - received["correlated"],
         "dropped": int(received["points"].get("otelml.dropped", 0)),
     }
-    if line.contender == "otelml":
+    if line.contender.startswith("otelml"):
         other["warning filters left"] = result["filters"]
     return found + [f"{line.title}: {what}: {n}" for what, n in other.items() if n]
 
@@ -187,9 +189,10 @@ def main() -> int:
         f"{where()}; {options.rounds} rounds of {options.calls} calls\n\n{figures(rows, markdown=options.markdown)}\n"
     )
     for r in rows:
-        if r["contender"] == "otelml":
+        if r["contender"].startswith("otelml"):
             met = "met" if r["ratio"]["cpu"] <= GOAL else "not met"
-            print(f"{CASES[r['case']]}: {r['ratio']['cpu']:.3f} of the caller's CPU time, goal {GOAL}: {met}")
+            what = f"{CASES[r['case']]}, {r['contender']}"
+            print(f"{what}: {r['ratio']['cpu']:.3f} of the caller's CPU time, goal {GOAL}: {met}")
     if options.json is not None:
         raw = {f"{line.contender}-{line.case}": line.rounds for line in lines}
         kept = {"machine": machine(), "rows": rows, "rounds": raw, "lost": found}

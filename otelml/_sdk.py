@@ -31,6 +31,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, Tracer
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, ParentBased, TraceIdRatioBased
 
+from otelml import _native
 from otelml._guard import attempt
 from otelml._lazy import LazyModule
 
@@ -83,7 +84,15 @@ def with_span(  # noqa: PLR0917 - five times a prediction
     return Context({**context, SPAN_KEY: span, key: value})
 
 
-def _is_plain_tuple() -> bool:
+native: Any = None if _variable is None or not SPAN_KEY else _native.module
+"""The accelerator: it knows contexts as they are above."""
+if native is not None:
+    native.use_context(_variable, Context, SPAN_KEY)
+    detach, with_span = native.detach, native.with_span
+
+
+def is_plain_tuple() -> bool:
+    """Whether a span's context is a tuple of the fields that we know."""
     parent = trace.SpanContext(1, 2, False, trace.TraceFlags(1), trace.TraceState())  # noqa: FBT003 - is_remote
     return tuple(parent) == (1, 2, False, 1, parent.trace_state, True)
 
@@ -93,7 +102,7 @@ def _properties(context: SpanContext) -> tuple[Any, ...]:
     return c.trace_id, c.span_id, c.is_remote, c.trace_flags, c.trace_state, c.is_valid
 
 
-fields: Callable[[SpanContext], tuple[Any, ...]] = (lambda c: c) if _is_plain_tuple() else _properties
+fields: Callable[[SpanContext], tuple[Any, ...]] = (lambda c: c) if is_plain_tuple() else _properties
 """Returns trace id, span id, is_remote, flags, state and is_valid: the properties cost five times as much each."""
 
 
@@ -104,7 +113,7 @@ def checked_context(trace_id: int, span_id: int, flags: TraceFlags, state: Trace
 
 def _unchecked_context() -> Callable[[int, int, TraceFlags, TraceState], SpanContext] | None:
     """Return a way to make a context without checking ids again that are known to be valid."""
-    if not _is_plain_tuple():
+    if not is_plain_tuple():
         return None
     make: Any = tuple.__new__
     kind, local = trace.SpanContext, False
@@ -153,16 +162,17 @@ def _suppressing() -> tuple[str, str] | None:
     return None if key is None else (key, "suppress_instrumentation")
 
 
-_SUPPRESSING = _suppressing()
+SUPPRESSING = _suppressing()
+"""The keys by which a context keeps instrumentation quiet, None where they are not known."""
 
 
 def is_suppressed(context: Context) -> bool:
     """Return whether instrumentation is suppressed in ``context``, which is the current one."""
-    if _SUPPRESSING is None:
+    if SUPPRESSING is None:
         from opentelemetry.instrumentation.utils import is_instrumentation_enabled  # noqa: PLC0415 - only here
 
         return not is_instrumentation_enabled()
-    key, plain = _SUPPRESSING
+    key, plain = SUPPRESSING
     return bool(context.get(key) or context.get(plain))
 
 

@@ -56,12 +56,13 @@ class Sink(Protocol):
         """Return what counts dropped telemetry: (what, where, number)."""
 
 
-class Prediction(SpanBlock):
-    """A prediction in progress; a context manager, sync and async. Made by ``otelml.prediction``.
+class PredictionFields:
+    """What a prediction holds. Attributes start as the class's own: setting each one would cost more than the rest."""
 
-    Attributes start as the class's own: setting each one would cost more than all the rest.
-    """
-
+    sink: Sink
+    series: Series
+    stages: list[Stage]
+    way: Spans
     operation: str | None = None
     framework: str | None = None
     variant: str | None = None
@@ -84,18 +85,26 @@ class Prediction(SpanBlock):
     """Its spans and event are lost: the buffer was full."""
     kept = 0
     """Rows whose numbers wait in the buffer."""
+    other: trace.Span | None = None
+    parent: SpanContext | None = None
     error: ErrorFacts | None = None
     members: Sequence[Member] = ()
     """The requests it is made for, where they are several."""
-    way: Spans
-    sink: Sink
-    series: Series
-    items = first_item = 0
+    items = 0
+    first_item = 0
     given_id: str | None = None
     """An id of the application's own."""
     _result: Result | None = None
     _observed: Result | None = None
     _token: Token[Context] | None = None
+
+
+if _sdk.native is not None:
+    PredictionFields = _sdk.native.PredictionFields  # type: ignore[misc]
+
+
+class Prediction(PredictionFields, SpanBlock):
+    """A prediction in progress; a context manager, sync and async. Made by ``otelml.prediction``."""
 
     def __init__(self, sink: Sink, series: Series) -> None:
         self.sink, self.series = sink, series
@@ -352,5 +361,10 @@ def _current_id() -> str | None:
 
 
 context.set_prediction_lookup(_current_id)
-_BEGUN = ("sink", "series", "stages", "started", "offset", "request_id", "number", "way", "parent", "flags", "sampled")
-lay_out(Prediction, *_BEGUN, "ids", "_token", "ended", "operation", "framework", "_result", "_observed", "kept")
+if _sdk.native is not None:
+    _KNOWN = (KEY, trace.TraceFlags.get_default(), context.KEY, context.BESIDE, failed)
+    _sdk.native.use_prediction(Prediction, globals(), *_KNOWN)
+else:
+    _BEGUN = ("sink", "series", "stages", "started", "offset", "request_id", "number", "way", "parent", "flags")
+    _LATER = ("sampled", "ids", "_token", "ended", "operation", "framework", "_result", "_observed", "kept")
+    lay_out(Prediction, *_BEGUN, *_LATER)

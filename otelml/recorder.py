@@ -12,7 +12,7 @@ from collections import deque
 from time import perf_counter, perf_counter_ns, sleep
 from typing import TYPE_CHECKING, Any
 
-from otelml import _labels, members, semconv
+from otelml import _labels, _sdk, members, semconv
 from otelml._guard import guard
 from otelml._lazy import LazyModule
 from otelml.columns import columns_of
@@ -289,6 +289,10 @@ class Recorder:
         except (Unusual, UnicodeEncodeError):
             return False
         return columns.predictions[-1].way.put_all(columns, attributes)
+
+
+if _sdk.native is not None:
+    _sdk.native.use_recorder(Recorder)
 
 
 def _ended(description: Description, stages: tuple[Stage, ...]) -> Iterator[Ended]:

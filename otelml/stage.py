@@ -24,22 +24,28 @@ _SPAN_KEY = _sdk.SPAN_KEY
 _get_current, _attach, _detach, _with_span = _sdk.get_current, _sdk.attach, _sdk.detach, _sdk.with_span
 
 
-class Stage(SpanBlock):
-    """One stage of a prediction; a context manager, sync and async. Made by ``Prediction.stage``.
-
-    Attributes start as the class's own: setting each one would cost more than all the rest.
-    """
+class StageFields:
+    """What a stage holds. Attributes start as the class's own: setting each one would cost more than all the rest."""
 
     prediction: Prediction
     known: StageName
     started = 0
     """``perf_counter_ns`` at its start, 0 before; ``ended`` likewise."""
     ended = 0
-    error: ErrorFacts | None = None
     span_id = 0
+    other: trace.Span | None = None
     above: trace.Span | None = None
     """The span it is nested in, where that is not its prediction's."""
+    error: ErrorFacts | None = None
     _token: Token[Context] | None = None
+
+
+if _sdk.native is not None:
+    StageFields = _sdk.native.StageFields  # type: ignore[misc]
+
+
+class Stage(StageFields, SpanBlock):
+    """One stage of a prediction; a context manager, sync and async. Made by ``Prediction.stage``."""
 
     def begin(self, start: int | None = None, *, attach: bool = True) -> Self:
         """Start the stage at ``start`` (``perf_counter_ns``; now by default) and make its span current."""
@@ -117,4 +123,7 @@ class Stage(SpanBlock):
         return _sdk.child_context(self.prediction.get_span_context(), self.span_id)
 
 
-lay_out(Stage, "prediction", "known", "started", "span_id", "_token", "ended")
+if _sdk.native is not None:
+    _sdk.native.use_stage(Stage, globals())
+else:
+    lay_out(Stage, "prediction", "known", "started", "span_id", "_token", "ended")

@@ -159,6 +159,10 @@ class DirectSpans:
         )
 
 
+if _sdk.native is not None and _sdk.is_plain_tuple():
+    _sdk.native.use_direct(DirectSpans, OwnSpan, SpanContext, _FLAGS)
+
+
 def _encoded(ended: Ended) -> bytes | None:
     """Return a span encoded, or None where it is unusual."""
     if ended.span.added is not None:

@@ -225,9 +225,9 @@ def _is_self(node):
 @pytest.mark.parametrize("known", [True, False], ids=["keys", "fall-back"])
 def test_suppression_is_what_upstream_says(monkeypatch, known):
     """By its keys or by upstream's own function: a context says the same, whoever suppressed instrumentation in it."""
-    assert _sdk._SUPPRESSING is not None
+    assert _sdk.SUPPRESSING is not None
     if not known:
-        monkeypatch.setattr(_sdk, "_SUPPRESSING", None)
+        monkeypatch.setattr(_sdk, "SUPPRESSING", None)
     for key in ("suppress_instrumentation", otel_context._SUPPRESS_INSTRUMENTATION_KEY, "something_else"):
         token = otel_context.attach(otel_context.set_value(key, True))  # noqa: FBT003 - the value of the key
         assert _sdk.is_suppressed(_sdk.get_current()) is not is_instrumentation_enabled()

@@ -20,12 +20,14 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import accelerator
+
 from _serving import ways
 
 way_name, app_name, core = sys.argv[1:]
 if core != "any":
     os.sched_setaffinity(0, {int(core)})
-way = ways.WAYS[way_name]()
+way = ways.WAYS[accelerator.choose(way_name)]()
 
 import uvicorn  # noqa: E402 - a way starts before FastAPI is imported
 

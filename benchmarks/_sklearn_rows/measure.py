@@ -15,6 +15,8 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import accelerator
+
 from _sklearn_rows.models import case
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     alone["process"] = (time.process_time_ns() - begun) * MICRO / alone["made"]
     filters = list(warnings.filters)
 
-    contender: Any = importlib.import_module(f"_sklearn_rows.{options.contender}")
+    contender: Any = importlib.import_module(f"_sklearn_rows.{accelerator.choose(options.contender)}")
     contender.start()
     predict = contender.call(given)
     warm = asked(predict, given.rows, options, options.warm_up)

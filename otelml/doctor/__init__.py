@@ -31,7 +31,7 @@ CHECKS: tuple[Callable[[Config], Iterable[Finding]], ...] = (
         twice.instrumented,
         workers.workers,
     ),
-    *(machine.gpus, machine.fallbacks, sdk.canaries),
+    *(machine.gpus, machine.fallbacks, sdk.canaries, sdk.accelerator),
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import requires
+from importlib.metadata import requires, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanContext, TraceFlags
 
-from otelml import _sdk, _sdk_metrics, config, exporters, otlp, semconv
+from otelml import _native, _sdk, _sdk_metrics, config, exporters, otlp, semconv
 from otelml._guard import attempt
-from otelml.doctor.findings import FAULT, OK, PROBE, Finding
+from otelml.doctor.findings import FAULT, NOTE, OK, PROBE, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +46,20 @@ def canaries(settings: Config) -> Iterator[Finding]:
         else:
             why = f" ({type(error).__name__})" if error else ""
             yield Finding(f"SDK: {canary.what}", FAULT, f"changed{why}: {canary.cost}", f"install {_supported()}")
+
+
+def accelerator(settings: Config) -> Iterator[Finding]:
+    """Say whether predictions take the way in C."""
+    if settings.sdk_disabled:
+        return
+    if _sdk.native is not None:
+        yield Finding("accelerator", OK, f"otelml-native {attempt(version, 'otelml-native')[0]}, used")
+    elif not _native.said:
+        yield Finding("accelerator", OK, "otelml-native is not installed, and need not be: docs/performance.md")
+    else:
+        why = _native.said if _native.module is None else "left alone: this SDK keeps contexts in another way"
+        again = f"pip install 'otelml-native @ git+https://github.com/otelml/otelml@v{version('otelml')}#subdirectory=native'"
+        yield Finding("accelerator", NOTE, f"otelml-native is {why}", again)
 
 
 def _supported() -> str:

@@ -27,6 +27,7 @@ from otelml.integrations._sklearn_outputs import PROBABILITIES, kind_of_class
 from otelml.integrations._sklearn_served import FRAMEWORK, Served, read_now
 from otelml.members import TOGETHER, waiting
 from otelml.models.description import framework_of
+from otelml.spans import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -311,3 +312,8 @@ class Slot:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return itemgetter(0), ((self.original,),)
+
+
+if _sdk.native is not None and _sdk.SUPPRESSING is not None:
+    _KNOWN = (final_estimator, serve, LIBRARIES, OWN_METHODS, (*_sdk.SUPPRESSING, KEY, TOGETHER))
+    serve = _sdk.native.use_calls(vars(runtime), switch, outer, SILENT, *_KNOWN)

@@ -55,14 +55,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-class Served(Prediction):
-    """One call: ``preprocessing`` until the final estimator starts, where that is waited for, then ``inference``.
+class ServedFields:
+    """What a call holds beside what every prediction does."""
 
-    It is begun by making it, and becomes current.
-    """
-
-    framework = FRAMEWORK
-    waiting: object
+    plan: Plan
+    waiting: object = None
     """The final estimator, while the transformers before it are at work."""
     two = False
     """Whether it has both stages."""
@@ -77,11 +74,21 @@ class Served(Prediction):
     step: Stage | None = None
     """The last stage of ours, likewise."""
 
+
+if _sdk.native is not None:
+    ServedFields = _sdk.native.ServedFields  # type: ignore[misc]
+
+
+class Served(ServedFields, Prediction):
+    """One call: ``preprocessing`` until the final estimator starts, where that is waited for, then ``inference``.
+
+    It is begun by making it, and becomes current.
+    """
+
     def __init__(self, plan: Plan, around: Context, waiting: object) -> None:
         self.plan = plan
         self.operation = plan.method
-        if plan.framework is not FRAMEWORK:
-            self.framework = plan.framework
+        self.framework = plan.framework
         self.sink = sink = plan.recorder
         self.series = series = plan.series
         self.around = around
@@ -282,3 +289,7 @@ def read_now(plan: Plan, result: Any, final: Any) -> dict[str, Any]:
     """Return what a call gave, read on the application's thread."""
     labels = getattr(final, "classes_", None) if plan.labelled else None
     return facts(plan.method, result, labels, asked(final) if plan.kind == "ask" else plan.kind)
+
+
+if _sdk.native is not None:
+    _sdk.native.use_served(Served, Here, _NOWHERE, np)

@@ -350,7 +350,7 @@ PACKAGES = sorted({case.package for case in CASES.values()})
 ENVIRONMENTS = tomllib.loads((Path(__file__).parent / "environments.toml").read_text("utf-8"))
 ELSEWHERE = {name for row in ENVIRONMENTS.values() if "newest" in row for name in row.get("packages", ())}
 """Packages that the development environment need not have."""
-ENVIRONMENT = os.environ.get("OTELML_TEST_ENVIRONMENT")
+ENVIRONMENT = os.environ.get("TEST_ENVIRONMENT")
 """The environment that these tests run in, where it is not that of development (``scripts/test-integrations``)."""
 OWN = ENVIRONMENTS[ENVIRONMENT].get("packages", ()) if ENVIRONMENT else PACKAGES
 INSTALLED = {name: case for name, case in CASES.items() if case.package in OWN and find_spec(case.package)}

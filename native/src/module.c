@@ -1,0 +1,109 @@
+/* The module `otelml_native`: what its parts share, and how otelml hands over what they need. */
+
+#include "native.h"
+
+#define CONTRACT 1 /* what `otelml._native` must expect, to use it */
+
+struct Own own;
+
+#define DEFINE_NAME(name) PyObject *str_##name;
+NAMES(DEFINE_NAME)
+
+/* Asks the module's own name, as its functions do: a test may set it. */
+PyObject *clock_of(PyObject *names, PyObject *name)
+{
+    PyObject *clock = PyDict_GetItemWithError(names, name);
+    if (clock == NULL && !PyErr_Occurred()) PyErr_SetObject(PyExc_NameError, name);
+    return clock == NULL ? NULL : PyObject_CallNoArgs(clock);
+}
+
+/* Has a fault of ours counted, and not raised, as `_guard.failed` does it; -1 where it is no `Exception`. */
+int guarded(const char *site)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (trace != NULL) PyException_SetTraceback(error, trace);
+    PyObject *done = PyObject_CallFunction(own.failed, "sO", site, error);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* Calls the method that a part of ours stands in for. */
+PyObject *in_python(PyObject *method, PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names)
+{
+    PyObject *with[8] = {self};
+    Py_ssize_t all = n + (names == NULL ? 0 : PyTuple_GET_SIZE(names));
+    if (all > 7) {
+        PyErr_SetString(PyExc_TypeError, "too many arguments");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < all; i++) with[i + 1] = args[i];
+    return PyObject_Vectorcall(method, with, n + 1, names);
+}
+
+int replace_methods(PyObject *type, PyMethodDef *methods)
+{
+    for (; methods->ml_name != NULL; methods++) {
+        PyObject *method = PyDescr_NewMethod((PyTypeObject *)type, methods);
+        if (method == NULL) return -1;
+        int done = PyObject_SetAttrString(type, methods->ml_name, method);
+        Py_DECREF(method);
+        if (done < 0) return -1;
+    }
+    return 0;
+}
+
+/* What is kept here is the objects of one interpreter; another one in the same process goes without. */
+static PyInterpreterState *home;
+
+static PyObject *is_home(PyObject *module, PyObject *nothing)
+{
+    return PyBool_FromLong(PyInterpreterState_Get() == home);
+}
+
+static PyMethodDef functions[] = {
+    {"is_home", is_home, METH_NOARGS, "Return whether this is the interpreter that it works for."},
+    {"use_stage", use_stage, METH_VARARGS, NULL},
+    {"use_prediction", use_prediction, METH_VARARGS, NULL},
+    {"use_direct", use_direct, METH_VARARGS, NULL},
+    {"use_recorder", use_recorder, METH_O, NULL},
+    {"use_served", use_served, METH_VARARGS, NULL},
+    {"use_calls", use_calls, METH_VARARGS, NULL},
+    {NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "otelml_native",
+    .m_doc = "The accelerator of otelml: the common path of predictions, in C.",
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+#define INTERN(name)                                                                                                  \
+    if ((str_##name = PyUnicode_InternFromString(#name)) == NULL) return -1;
+
+static int prepare(PyObject *module)
+{
+    NAMES(INTERN)
+    home = PyInterpreterState_Get();
+    if (set(&own.zero, PyLong_FromLong(0)) < 0 || set(&own.one, PyLong_FromLong(1)) < 0 || set(&own.empty, PyTuple_New(0)) < 0) return -1;
+    set(&own.flags, Py_NewRef(own.zero));
+    PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (PyModule_AddType(module, types[i]) < 0) return -1;
+    if (PyModule_AddFunctions(module, context_functions) < 0) return -1;
+    return PyModule_AddIntConstant(module, "CONTRACT", CONTRACT);
+}
+
+PyMODINIT_FUNC PyInit_otelml_native(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    if (module != NULL && prepare(module) < 0) Py_CLEAR(module);
+    return module;
+}

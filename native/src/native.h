@@ -1,0 +1,140 @@
+/* What the parts of the accelerator share: the objects, and what `use_...` was given.
+ *
+ * Predictions and stages keep their attributes in C structs, as slots that Python sees like any others. The methods that
+ * run on the application's thread are here for the common case: no error, no tracer of somebody else's, no span of the
+ * application's in between. Whatever else there is they leave to the methods of the same names in Python, which are
+ * given the same object: nothing is decided here that is not decided there, and the same tests run over both.
+ */
+
+#ifndef OTELML_NATIVE_H
+#define OTELML_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+/* Name and first value of each attribute; `UNSET` has none. Python's are in the classes of the same names. */
+#define UNSET NULL
+#define STAGE_FIELDS(X)                                                                                               \
+    X(prediction, UNSET) X(known, UNSET) X(started, own.zero) X(ended, own.zero) X(span_id, own.zero)                 \
+    X(other, Py_None) X(above, Py_None) X(error, Py_None) X(_token, Py_None)
+#define PREDICTION_FIELDS(X)                                                                                          \
+    X(sink, UNSET) X(series, UNSET) X(stages, UNSET) X(way, UNSET) X(started, own.zero) X(ended, own.zero)            \
+    X(offset, own.zero) X(ids, own.zero) X(number, own.zero) X(flags, own.flags) X(sampled, Py_False)                 \
+    X(special, Py_False) X(dropped, Py_False) X(kept, own.zero) X(items, own.zero) X(first_item, own.zero)            \
+    X(other, Py_None) X(parent, Py_None) X(error, Py_None) X(members, own.empty) X(request_id, Py_None)               \
+    X(given_id, Py_None) X(operation, Py_None) X(framework, Py_None) X(variant, Py_None) X(_result, Py_None)          \
+    X(_observed, Py_None) X(_token, Py_None)
+#define SERVED_FIELDS(X)                                                                                              \
+    X(plan, UNSET) X(around, UNSET) X(waiting, Py_None) X(two, Py_False) X(turned, own.zero) X(seen, Py_None)         \
+    X(made, Py_None) X(step, Py_None)
+
+#define DECLARE_FIELD(name, first) PyObject *name;
+#define SET_FIELD(name, first) self->name = Py_XNewRef(first);
+#define VISIT_FIELD(name, first) Py_VISIT(self->name);
+#define CLEAR_FIELD(name, first) Py_CLEAR(self->name);
+
+typedef struct {
+    PyObject_HEAD
+    STAGE_FIELDS(DECLARE_FIELD)
+} Stage;
+
+typedef struct {
+    PyObject_HEAD
+    PREDICTION_FIELDS(DECLARE_FIELD)
+} Prediction;
+
+typedef struct {
+    Prediction base;
+    SERVED_FIELDS(DECLARE_FIELD)
+} Served;
+
+/* Kept for as long as the process lives. */
+struct Own {
+    PyObject *zero, *one, *empty, *flags;
+    PyObject *variable, *context, *span_key, *prediction_key, *request_key, *beside, *failed;
+    PyObject *direct, *own_span, *span_context, *all_flags;
+    PyObject *stage_type, *stage_names, *stage_begin, *stage_exit;
+    PyObject *prediction_type, *prediction_names, *prediction_begin, *prediction_exit, *prediction_stage;
+    PyObject *recorder_put;
+    PyObject *served_type, *served_done, *here, *nowhere, *numpy, *array;
+    PyObject *running, *outer, *switch_, *silent, *final_estimator, *serve, *libraries, *own_methods, *elsewhere,
+        *frame_above;
+};
+extern struct Own own;
+
+#define NAMES(X)                                                                                                      \
+    X(perf_counter_ns) X(time_ns) X(active) X(spans) X(current) X(number) X(event_started) X(span_id) X(put)          \
+    X(close) X(stages) X(start) X(started) X(_processors) X(_seen) X(_chosen) X(_always) X(_ids) X(_flags) X(method)  \
+    X(framework) X(recorder) X(series) X(call) X(_settled) X(_identify) X(kind) X(labelled) X(classes_) X(copy)       \
+    X(size) X(dtype) X(hasobject) X(get_span_context) X(_follows) X(on) X(finish) X(_since) X(_buffer) X(_wake_at)      \
+    X(append)
+#define DECLARE_NAME(name) extern PyObject *str_##name;
+NAMES(DECLARE_NAME)
+
+extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType;
+
+/* Whether an attribute is True, as those of ours that are set by Python are; -1 where it can't be told. */
+static inline int is_true(PyObject *owner, PyObject *name)
+{
+    PyObject *found = PyObject_GetAttr(owner, name);
+    if (found == NULL) return -1;
+    int is = PyObject_IsTrue(found);
+    Py_DECREF(found);
+    return is;
+}
+
+/* Puts a new value, whose reference it takes, in place of the one before; NULL is a failure, and changes nothing. */
+static inline int set(PyObject **place, PyObject *value)
+{
+    if (value == NULL) return -1;
+    PyObject *before = *place;
+    *place = value;
+    Py_XDECREF(before);
+    return 0;
+}
+
+static inline int is_zero(PyObject *number)
+{
+    return number == own.zero;
+}
+
+static inline int is_plain(PyObject *prediction)
+{
+    return prediction != NULL && (PyObject *)Py_TYPE(prediction) == own.prediction_type;
+}
+
+/* contexts.c: those of OpenTelemetry. */
+PyObject *current_context(void);
+PyObject *context_with(PyObject *context, PyObject *span, PyObject *key, PyObject *value);
+PyObject *attached(PyObject *context, PyObject *span, PyObject *prediction);
+int detached(PyObject *token);
+PyObject *request_id_in(PyObject *context);
+
+/* module.c */
+PyObject *clock_of(PyObject *names, PyObject *name);
+int guarded(const char *site);
+PyObject *in_python(PyObject *method, PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names);
+int replace_methods(PyObject *type, PyMethodDef *methods);
+
+/* predictions.c */
+int choose_way(Prediction *self);
+int take_ids(Prediction *self, PyObject *around);
+int set_active(Prediction *self, int open);
+int put_away(Prediction *self);
+int go_back(Prediction *self);
+
+PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+extern PyMethodDef context_functions[];
+PyObject *use_stage(PyObject *module, PyObject *args);
+PyObject *use_prediction(PyObject *module, PyObject *args);
+PyObject *use_direct(PyObject *module, PyObject *args);
+PyObject *use_recorder(PyObject *module, PyObject *type);
+PyObject *use_served(PyObject *module, PyObject *args);
+PyObject *use_calls(PyObject *module, PyObject *args);
+
+/* served.c */
+PyObject *served_begun(PyObject *plan, PyObject *around, PyObject *waiting);
+PyObject *served_done(PyObject *self, PyObject *const *args, Py_ssize_t n);
+
+#endif

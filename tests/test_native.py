@@ -1,0 +1,265 @@
+"""The accelerator: when it is used, and that its methods fail as those in Python do.
+
+That it does the same otherwise, the tests of predictions say, which run over both: scripts/test-integrations native.
+"""
+
+import gc
+import inspect
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter_ns
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import otelml
+from otelml import _guard, _native, _sdk
+from otelml.integrations._sklearn_served import Served, ServedFields
+from otelml.prediction import Prediction, PredictionFields
+from otelml.stage import Stage, StageFields
+from otelml.testing import recording
+
+ROOT = Path(otelml.__file__).parents[1]
+FIELDS = {Stage: StageFields, Prediction: PredictionFields, Served: ServedFields}
+ACCELERATED = {
+    Prediction: ("begin", "__enter__", "__exit__", "stage"),
+    Stage: ("begin", "__enter__", "__exit__"),
+    Served: ("__init__", "done"),
+}
+WITHOUT = "import sys; sys.modules['otelml_native'] = None\n"
+STATE = "from otelml import _native; print(_native.module is not None, _native.said)"
+needed = pytest.mark.skipif(
+    _sdk.native is None, reason="otelml-native is not installed; scripts/test-integrations native"
+)
+
+
+def python(code, **env):
+    """Return what a program prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+def said_of(tmp_path, source):
+    """Return what is said where this is the accelerator."""
+    (tmp_path / "otelml_native.py").write_text(source, encoding="utf-8")
+    return python(STATE, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+
+
+def test_one_of_another_version_is_left_alone(tmp_path):
+    """What was made for other attributes is not used, and it is said why."""
+    said = said_of(tmp_path, "CONTRACT = 99")
+    assert said == f"False left alone: made for another version of otelml (99 instead of {_native.CONTRACT})"
+
+
+def test_one_that_does_not_load_is_left_alone(tmp_path):
+    """A broken file is no reason not to start."""
+    said = said_of(tmp_path, "raise ImportError('undefined symbol: PyObject')")
+    assert said == "False can't be loaded: undefined symbol: PyObject"
+
+
+def test_without_the_interpreters_lock_it_is_left_alone():
+    """To import it would switch the lock on, for all of the application."""
+    said = python("import sys; sys._is_gil_enabled = lambda: False\n" + STATE)
+    assert said == "False left alone: this Python runs without its lock"
+
+
+def test_where_it_is_not_installed_nothing_is_said():
+    """Most have not."""
+    assert python(WITHOUT + STATE) == "False"
+
+
+def test_it_is_used_where_it_is_installed():
+    """In its own environment, so that the tests there run over it; and nowhere else by accident."""
+    assert (_sdk.native is not None) == (_native.said == "used")
+    assert _native.said == "used" or os.environ.get("TEST_ENVIRONMENT") != "native"
+
+
+def doctor(tmp_path, source):
+    """Return what the doctor says where this is the accelerator."""
+    (tmp_path / "otelml_native.py").write_text(source, encoding="utf-8")
+    code = "from otelml.cli import main; main(['doctor', '--offline', '--json'])"
+    said = json.loads(python(code, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}"))
+    return next((row["state"], row["detail"], row["fix"]) for row in said if row["what"] == "accelerator")
+
+
+def test_the_doctor_says_why_it_is_left_alone(tmp_path):
+    """What is installed and does nothing is noted, with the command that brings the right one."""
+    state, detail, fix = doctor(tmp_path, "CONTRACT = 99")
+    assert state == "note"
+    assert detail.startswith("otelml-native is left alone: made for another version")
+    assert fix.endswith(f"@v{version('otelml')}#subdirectory=native'")
+
+
+def test_the_doctor_says_whether_it_is_used(tmp_path):
+    """It is fine with it, and without."""
+    assert doctor(tmp_path, "raise ModuleNotFoundError(name='otelml_native')")[0] == "ok"
+    if _sdk.native is not None:
+        said = json.loads(python("from otelml.cli import main; main(['doctor', '--offline', '--json'])"))
+        found = next(row for row in said if row["what"] == "accelerator")
+        assert found["detail"] == f"otelml-native {version('otelml-native')}, used"
+
+
+@needed
+def test_a_second_interpreter_goes_without():
+    """What it keeps are the objects of one interpreter: another one in the process does not touch them."""
+    interpreters = pytest.importorskip("_xxsubinterpreters", reason="Python 3.12 has another module for it")
+    code = (
+        "import _xxsubinterpreters as interpreters, otelml\nfrom otelml import _native\n"
+        "print(_native.said)\nother = interpreters.create(isolated=False)\n"
+        "interpreters.run_string(other, 'from otelml import _native; print(_native.said, flush=True)')\n"
+        "print(_native.module.is_home())\n"
+    )
+    assert interpreters is not None
+    assert python(code).splitlines() == ["used", "left alone: another interpreter of this process uses it", "True"]
+
+
+@needed
+def test_its_methods_are_in_place():
+    """Those of the common path are its own."""
+    for kind, names in ACCELERATED.items():
+        assert [name for name in names if not inspect.ismethoddescriptor(vars(kind)[name])] == []
+
+
+@needed
+def test_its_signatures_are_those_in_python():
+    """Help and editors say the same of both."""
+    code = (
+        "import inspect, json, otelml\nfrom otelml.stage import Stage\n"
+        "def told(kind, name):\n"
+        "    return [(p.name, p.kind.name) for p in inspect.signature(getattr(kind, name)).parameters.values()]\n"
+        "pairs = [(otelml.Prediction, 'begin'), (otelml.Prediction, 'stage'), (Stage, 'begin')]\n"
+        "print(json.dumps([told(*pair) for pair in pairs]).replace('POSITIONAL_ONLY', 'POSITIONAL_OR_KEYWORD'))"
+    )
+    assert json.loads(python(code)) == json.loads(python(WITHOUT + code))
+
+
+@needed
+def test_its_attributes_are_those_in_python():
+    """The same names with the same first values."""
+    code = (
+        "import json\nfrom otelml.integrations._sklearn_served import ServedFields\n"
+        "from otelml.prediction import PredictionFields\nfrom otelml.stage import StageFields\n"
+        "def names(kind):\n"
+        "    return sorted({*kind.__annotations__, *(n for n in vars(kind) if n[:2] != '__')})\n"
+        "def first(kind):\n"
+        "    return {n: repr(getattr(kind(), n, 'unset')) for n in names(kind)}\n"
+        "print(json.dumps([first(StageFields), first(PredictionFields), first(ServedFields)]))"
+    )
+    for fields, plain in zip(FIELDS.values(), json.loads(python(WITHOUT + code)), strict=True):
+        members = [name for name in vars(fields) if inspect.ismemberdescriptor(vars(fields)[name])]
+        assert {name: repr(getattr(fields(), name, "unset")) for name in members} == plain
+
+
+@needed
+@pytest.mark.parametrize("module", ["prediction", "stage"])
+def test_a_fault_is_counted_and_not_raised(monkeypatch, module):
+    """Where a beginning fails, the application's block runs all the same, and the next one is observed."""
+
+    def broken():
+        raise OSError("no clock")
+
+    with recording() as telemetry:
+        monkeypatch.setattr(_guard, "strict", False)
+        for clock in (broken, perf_counter_ns):
+            monkeypatch.setattr(import_module(f"otelml.{module}"), "perf_counter_ns", clock)
+            with otelml.prediction("m") as p:
+                stage = p.stage("inference").begin()
+                monkeypatch.undo()
+                stage.finish()
+        assert _guard.errors() == {f"{module}.begin": 1}
+        assert telemetry.total("ml.stage.duration") == 1
+
+
+@needed
+def test_a_fault_of_the_recorder_is_counted(monkeypatch):
+    """What the recorder raises does not reach the application, from predictions and from calls of libraries."""
+
+    def broken(_):
+        raise ValueError("broken")
+
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    with recording(integrations=["sklearn"]):
+        model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+        monkeypatch.setattr(_guard, "strict", False)
+        monkeypatch.setattr(otelml.auto_instrument().recorder, "put", broken)
+        with otelml.prediction("m"):
+            pass
+        assert model.predict_proba(rows[:1]).shape == (1, 2)
+        assert {"prediction.finish": 1, "sklearn.finish": 1}.items() <= _guard.errors().items()
+
+
+@needed
+def test_a_wrong_call_is_refused():
+    """It says so as Python does, and does not fall over."""
+    native = _sdk.native
+    with recording():
+        p = otelml.prediction("m")
+        for call in (
+            lambda: p.begin(1),
+            lambda: p.begin(other=1),
+            p.stage,
+            lambda: p.stage("a", "b"),
+            lambda: p.stage("a").begin(1, 2),
+            lambda: p.stage("a").__exit__(None),
+            lambda: p.__exit__(*range(9)),
+            lambda: Served(1, 2),
+            lambda: Served(1, 2, 3),
+            lambda: native.with_span({}, None),
+            lambda: native.with_span(1, 2, 3, 4),
+            lambda: native.detach(1),
+            lambda: native.use_context(1, 2, 3),
+            lambda: native.use_stage(1, 2),
+            lambda: native.use_prediction(1),
+            lambda: native.use_served(1),
+        ):
+            with pytest.raises(TypeError):
+                call()
+
+
+def work(model, row):
+    """Make predictions of every kind: with stages, failing, unsampled ones within, given ids, of a library."""
+    with otelml.prediction("m", "1") as p, p.stage("preprocessing"), p.stage("inference"):
+        p.result(classes="late", confidence=0.8)
+    with suppress(ValueError), otelml.prediction("m", request_id="r-1") as p, p.stage("a name"):
+        raise ValueError("broken")
+    with suppress(TypeError):
+        p.stage()
+    late = p.stage("late")
+    with late:
+        pass
+    p = otelml.prediction("m").begin(attach=False)
+    p.stage("postprocessing").begin(1, attach=False)
+    p.finish()
+    model.predict_proba(row)
+    with otelml.prediction("m"):
+        model.predict_proba(row)
+
+
+@needed
+def test_it_keeps_nothing():
+    """Thousands of predictions leave as many blocks as they found: no reference is lost."""
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    with recording(integrations=["sklearn"]) as telemetry:
+        model = LogisticRegression().fit(rows, rows[:, 0] > 0)
+        recorder = otelml.auto_instrument().recorder
+
+        def blocks():
+            for _ in range(500):
+                work(model, rows[:1])
+                recorder.drain()
+            telemetry.clear()
+            gc.collect()
+            return sys.getallocatedblocks()
+
+        blocks()
+        before, after = blocks(), blocks()
+    assert after - before < 250  # half a block a turn
