@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+from importlib.util import find_spec
 
 SUFFIX = "-native"
 GET = "pip install ./native"
@@ -12,7 +12,7 @@ _MODULE = "otelml_native"
 
 def installed() -> bool:
     """Whether contenders can run with it."""
-    return importlib.util.find_spec(_MODULE) is not None
+    return find_spec(_MODULE) is not None
 
 
 def choose(contender: str) -> str:

@@ -108,6 +108,33 @@ def test_the_doctor_says_whether_it_is_used(tmp_path):
         assert found["detail"] == f"otelml-native {version('otelml-native')}, used"
 
 
+CHOOSE = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import accelerator\n"
+
+
+def test_benchmarks_of_python_run_without_it():
+    """Whoever has installed it does not measure it by accident."""
+    assert python(f"{CHOOSE}print(accelerator.choose('otelml')); {STATE}").split() == ["otelml", "False"]
+
+
+def test_a_benchmark_of_it_does_not_run_without_it():
+    """It ends with the command that installs it; what is not asked for by name is left out."""
+    code = f"{CHOOSE}accelerator.find_spec = lambda _: None\naccelerator.choose('otelml-native')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "otelml-native needs otelml-native: pip install ./native\n")
+
+
+@needed
+def test_what_it_does_arrives(tmp_path):
+    """Every span, event and point of its predictions reaches a real receiver, as many as without it."""
+    names = ["otelml", "otelml-native"]
+    command = [sys.executable, str(ROOT / "benchmarks/prediction.py"), "--quick", "--only", ",".join(names)]
+    subprocess.run([*command, "--json", str(tmp_path / "figures.json")], check=True, capture_output=True, timeout=240)
+    rounds = json.loads((tmp_path / "figures.json").read_text("utf-8"))["rounds"]
+    python_, native = (rounds[name][0]["received"] for name in names)
+    assert (native["spans"], native["logs"], native["correlated"]) == (5 * 300, 300, 300)
+    assert native["points"] == python_["points"]
+
+
 @needed
 def test_a_second_interpreter_goes_without():
     """What it keeps are the objects of one interpreter: another one in the process does not touch them."""

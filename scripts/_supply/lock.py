@@ -38,7 +38,12 @@ def elsewhere() -> set[str]:
     A library's build without a GPU (``tensorflow-cpu``) stands for the library.
     """
     rows = tomllib.loads(ENVIRONMENTS.read_text("utf-8")).values()
-    names = {str(canonicalize_name(Requirement(line).name)) for row in rows for line in row.get("newest", ())}
+    names = {
+        str(canonicalize_name(Requirement(line).name))
+        for row in rows
+        for line in row.get("newest", ())
+        if "compiled" not in row
+    }
     return {name.removesuffix("-cpu") for name in names} - HERE
 
 
