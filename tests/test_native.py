@@ -132,7 +132,10 @@ def test_what_it_does_arrives(tmp_path):
     rounds = json.loads((tmp_path / "figures.json").read_text("utf-8"))["rounds"]
     python_, native = (rounds[name][0]["received"] for name in names)
     assert (native["spans"], native["logs"], native["correlated"]) == (5 * 300, 300, 300)
-    assert native["points"] == python_["points"]
+    of_models = [
+        {name: n for name, n in each["points"].items() if name.startswith("ml.")} for each in (python_, native)
+    ]
+    assert of_models[0] == of_models[1] != {}
 
 
 @needed
