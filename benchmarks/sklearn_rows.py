@@ -2,8 +2,9 @@
 
 Three models are asked for one row at a time: a small pipeline (``scaler``), one with a ColumnTransformer that takes a
 frame (``columns``), and a random forest of a hundred trees (``forest``). Each contender runs in a process of its own,
-in rounds (A B C, A B C, ...), and is compared with the same model before telemetry in that very process. Telemetry
-goes to a real OTLP receiver: a span, record or point that is missing, or one too many, ends the run with exit 1.
+in rounds (A B C, A B C, ...), and is compared with the same model before telemetry in that very process; otelml once
+more with bursts of calls without it and with it in turn, by which the goal is judged. Telemetry goes to a real OTLP
+receiver: a span, record or point that is missing, or one too many, ends the run with exit 1.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Measured:
     def row(self) -> dict[str, Any]:
         """Return the figures: times alone, medians over the rounds of what was added, and of the ratios."""
         ratios = {what: self.ratios(what) for what in FIGURES}
+        turns = [r["turns"] for r in self.rounds if r["turns"] is not None]
         added = {what: self.of("observed", what) - self.of("alone", what) for what in FIGURES}
         return {
             "case": self.case,
@@ -77,6 +79,7 @@ class Measured:
             "ratio": {what: statistics.median(values) for what, values in ratios.items()},
             "lowest": {what: min(values) for what, values in ratios.items()},
             "highest": {what: max(values) for what, values in ratios.items()},
+            "turns": statistics.median(turns) if turns else None,
             "filters": max(r["filters"] for r in self.rounds),
         }
 
@@ -139,12 +142,13 @@ def rounds(lines: list[Measured], options: argparse.Namespace) -> list[str]:
 def figures(rows: list[dict[str, Any]], *, markdown: bool) -> str:
     """Return the table: ratios are medians over the rounds, of the caller's CPU time with its lowest and highest."""
     header = ["one-row call of", "observed by", "alone, µs", "added, µs", "caller's CPU", "lowest", "highest"]
-    header += ["mean", "wall", "fastest tenth", "whole process"]
+    header += ["mean", "wall", "fastest tenth", "whole process", "in turn"]
     lines = []
     for r in rows:
         cells = [CASES[r["case"]], CONTENDERS[r["contender"]], f"{r['alone']:.0f}", f"{r['added']['cpu']:.1f}"]
         cells += [f"{r[of]['cpu']:.3f}" for of in ("ratio", "lowest", "highest")]
-        lines.append([*cells, *(f"{r['ratio'][what]:.3f}" for what in ("mean", "wall", "fast", "process"))])
+        cells += [f"{r['ratio'][what]:.3f}" for what in ("mean", "wall", "fast", "process")]
+        lines.append([*cells, "" if r["turns"] is None else f"{r['turns']:.3f}"])
     return table(header, lines, markdown=markdown, text=2)
 
 
@@ -190,9 +194,9 @@ def main() -> int:
     )
     for r in rows:
         if r["contender"].startswith("otelml"):
-            met = "met" if r["ratio"]["cpu"] <= GOAL else "not met"
+            met = "met" if r["turns"] <= GOAL else "not met"
             what = f"{CASES[r['case']]}, {r['contender']}"
-            print(f"{what}: {r['ratio']['cpu']:.3f} of the caller's CPU time, goal {GOAL}: {met}")
+            print(f"{what}: {r['turns']:.3f} of the caller's CPU time in turn, goal {GOAL}: {met}")
     if options.json is not None:
         raw = {f"{line.contender}-{line.case}": line.rounds for line in lines}
         kept = {"machine": machine(), "rows": rows, "rounds": raw, "lost": found}

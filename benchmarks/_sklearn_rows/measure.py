@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import accelerator
 
-from _sklearn_rows.models import case
+from _sklearn_rows.models import Case, case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MICRO = 1e-3
 """Microseconds in a nanosecond."""
+AFTER_SWITCH = 5
+"""Calls after telemetry is switched on or off that are not timed: Python learns anew which functions there are."""
 
 
 def asked(predict: Callable[[Any], Any], rows: list[Any], options: argparse.Namespace, calls: int) -> dict[str, Any]:
@@ -50,6 +52,29 @@ def asked(predict: Callable[[Any], Any], rows: list[Any], options: argparse.Name
     }
 
 
+def alternately(contender: Any, given: Case, options: argparse.Namespace) -> dict[str, float]:
+    """Ask in bursts without and with telemetry in turn, as long as before; a slow minute of the machine hits both.
+
+    Returns the median ratio of CPU times of bursts that follow one another, and how many calls were observed.
+    """
+    ratios: list[float] = []
+    made = 0
+    while made < options.calls:
+        cpu: list[int] = []
+        for switch in (contender.off, contender.on):
+            switch()
+            predict = contender.call(given)
+            for i in range(-AFTER_SWITCH, options.burst):
+                if i == 0:
+                    begun = time.thread_time_ns()
+                predict(given.rows[i % len(given.rows)])
+            cpu.append(time.thread_time_ns() - begun)
+        made += AFTER_SWITCH + options.burst
+        ratios.append(cpu[1] / cpu[0])
+        time.sleep(sum(cpu) * 1e-9 * (1 / options.busy - 1))
+    return {"ratio": statistics.median(ratios), "made": made}
+
+
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Ask without and with telemetry; return both, and what must have arrived."""
     given = case(options.case)
@@ -70,10 +95,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     observed = asked(predict, given.rows, options, options.calls)
     contender.flush()
     observed["process"] = (time.process_time_ns() - begun) * MICRO / observed["made"]
+    turns = alternately(contender, given, options) if hasattr(contender, "off") else {"ratio": None, "made": 0}
+    contender.flush()
     return {
         "alone": alone,
         "observed": observed,
-        "made": warm["made"] + observed["made"],
+        "turns": turns["ratio"],
+        "made": warm["made"] + observed["made"] + turns["made"],
         "expected": contender.expected(options.case),
         "arrived": contender.arrived(),
         "filters": sum(entry not in filters for entry in warnings.filters),

@@ -29,3 +29,11 @@ def expected(name: str) -> dict[str, float]:  # noqa: ARG001 - every contender's
 def arrived() -> dict[str, float] | None:
     """Leave it to the receiver."""
     return None
+
+
+def off() -> None:
+    """Nothing is on."""
+
+
+def on() -> None:
+    """Likewise."""
