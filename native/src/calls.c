@@ -22,7 +22,7 @@ static int is_served(void)
     return PyErr_Occurred() ? -1 : served;
 }
 
-/* Whether a context is one around which nothing is to be known: no prediction, no batch, nothing that keeps us quiet. */
+/* Whether a context holds nothing that is to be looked at: no prediction, no batch, nothing that keeps us quiet. */
 static int is_free(PyObject *around)
 {
     for (Py_ssize_t i = 0; PyDict_GET_SIZE(around) > 0 && i < PyTuple_GET_SIZE(own.elsewhere); i++) {

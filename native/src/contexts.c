@@ -35,12 +35,23 @@ PyObject *attached(PyObject *context, PyObject *span, PyObject *prediction)
 }
 
 /* Goes back to the context from before; does nothing where the token is of another thread or task. */
-int detached(PyObject *token)
+static int detached(PyObject *token)
 {
     if (PyContextVar_Reset(own.variable, token) == 0) return 0;
     if (!PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_RuntimeError)) return -1;
     PyErr_Clear();
     return 0;
+}
+
+/* The same for the token that a stage or prediction holds, which holds none afterwards. */
+int go_back(PyObject **place)
+{
+    PyObject *token = *place;
+    if (token == Py_None) return 0;
+    *place = Py_NewRef(Py_None);
+    int done = detached(token);
+    Py_DECREF(token);
+    return done;
 }
 
 /* Returns what `context.request_id_in` returns. */

@@ -92,7 +92,8 @@ static int prepare(PyObject *module)
 {
     NAMES(INTERN)
     home = PyInterpreterState_Get();
-    if (set(&own.zero, PyLong_FromLong(0)) < 0 || set(&own.one, PyLong_FromLong(1)) < 0 || set(&own.empty, PyTuple_New(0)) < 0) return -1;
+    if (set(&own.zero, PyLong_FromLong(0)) < 0 || set(&own.one, PyLong_FromLong(1)) < 0) return -1;
+    if (set(&own.empty, PyTuple_New(0)) < 0) return -1;
     set(&own.flags, Py_NewRef(own.zero));
     PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)

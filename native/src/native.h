@@ -1,8 +1,8 @@
 /* What the parts of the accelerator share: the objects, and what `use_...` was given.
  *
- * Predictions and stages keep their attributes in C structs, as slots that Python sees like any others. The methods that
- * run on the application's thread are here for the common case: no error, no tracer of somebody else's, no span of the
- * application's in between. Whatever else there is they leave to the methods of the same names in Python, which are
+ * Predictions and stages keep their attributes in C structs, as slots that Python sees like any others. The methods
+ * that run on the application's thread are here for the common case: no error, no tracer of somebody else's, no span
+ * of the application's in between. Whatever else there is they leave to the methods of the same names in Python, which are
  * given the same object: nothing is decided here that is not decided there, and the same tests run over both.
  */
 
@@ -67,7 +67,7 @@ extern struct Own own;
     X(perf_counter_ns) X(time_ns) X(active) X(spans) X(current) X(number) X(event_started) X(span_id) X(put)          \
     X(close) X(stages) X(start) X(started) X(_processors) X(_seen) X(_chosen) X(_always) X(_ids) X(_flags) X(method)  \
     X(framework) X(recorder) X(series) X(call) X(_settled) X(_identify) X(kind) X(labelled) X(classes_) X(copy)       \
-    X(size) X(dtype) X(hasobject) X(get_span_context) X(_follows) X(on) X(finish) X(_since) X(_buffer) X(_wake_at)      \
+    X(size) X(dtype) X(hasobject) X(get_span_context) X(_follows) X(on) X(finish) X(_since) X(_buffer) X(_wake_at)    \
     X(append)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)
@@ -108,7 +108,7 @@ static inline int is_plain(PyObject *prediction)
 PyObject *current_context(void);
 PyObject *context_with(PyObject *context, PyObject *span, PyObject *key, PyObject *value);
 PyObject *attached(PyObject *context, PyObject *span, PyObject *prediction);
-int detached(PyObject *token);
+int go_back(PyObject **place);
 PyObject *request_id_in(PyObject *context);
 
 /* module.c */
@@ -122,9 +122,11 @@ int choose_way(Prediction *self);
 int take_ids(Prediction *self, PyObject *around);
 int set_active(Prediction *self, int open);
 int put_away(Prediction *self);
-int go_back(Prediction *self);
 
+/* stages.c */
 PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+
+/* What otelml hands over, in the file that needs it. */
 extern PyMethodDef context_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);
 PyObject *use_prediction(PyObject *module, PyObject *args);

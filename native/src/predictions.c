@@ -140,17 +140,6 @@ int take_ids(Prediction *self, PyObject *around)
     return done;
 }
 
-/* Makes current what was so before. */
-int go_back(Prediction *self)
-{
-    PyObject *token = self->_token;
-    if (token == Py_None) return 0;
-    self->_token = Py_NewRef(Py_None);
-    int done = detached(token);
-    Py_DECREF(token);
-    return done;
-}
-
 /* Hands it to the recorder. */
 int put_away(Prediction *self)
 {
@@ -245,7 +234,7 @@ static PyObject *prediction_exit(PyObject *object, PyObject *const *args, Py_ssi
     if (!common || !is_zero(self->ended) || is_zero(self->started) || !PyList_CheckExact(self->stages))
         return in_python(own.prediction_exit, object, args, n, NULL);
     if (set(&self->ended, clock_of(own.prediction_names, str_perf_counter_ns)) < 0) return NULL;
-    int done = go_back(self);
+    int done = go_back(&self->_token);
     if (done == 0) done = set_active(self, 0);
     if (done == 0) done = close_stages(self);
     if (done == 0) done = put_away(self);

@@ -200,7 +200,7 @@ static int identify(Served *self)
 static int leave(Served *self)
 {
     Prediction *p = &self->base;
-    if (go_back(p) < 0 || identify(self) < 0) return -1;
+    if (go_back(&p->_token) < 0 || identify(self) < 0) return -1;
     set(&self->waiting, Py_NewRef(Py_None));
     set(&self->around, Py_NewRef(own.nowhere));
     return set_active(p, 0) < 0 ? -1 : put_away(p);

@@ -101,13 +101,7 @@ static PyObject *stage_exit(PyObject *object, PyObject *const *args, Py_ssize_t 
     if (n != 3 || args[1] != Py_None || !is_zero(self->ended) || is_zero(self->started))
         return in_python(own.stage_exit, object, args, n, NULL);
     if (set(&self->ended, clock_of(own.stage_names, str_perf_counter_ns)) < 0) return NULL;
-    PyObject *token = self->_token;
-    if (token != Py_None) {
-        self->_token = Py_NewRef(Py_None);
-        int done = detached(token);
-        Py_DECREF(token);
-        if (done < 0) return NULL;
-    }
+    if (go_back(&self->_token) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
