@@ -1,10 +1,11 @@
 """What observing a served model costs: ``python benchmarks/serving.py`` loads FastAPI applications with wrk.
 
-Each way to observe runs in a server process of its own, in rounds (A B C, C B A, ...), under eight connections that ask
-as fast as they are answered, and exports to a real OTLP receiver. A round in which a span or measurement is missing,
-or one too many, ends the run with exit 1. Ratios are to the unobserved application in the same round. Where there are
-two cores or more the server has one to itself; wrk and the receiver share another. A last table tells which threads
-take the CPU time of a request. With ``--frozen`` every server calls ``gc.freeze()`` before it is measured.
+Each way to observe has a server process of its own in every round. They are loaded in turn, in short bursts (A B C,
+B C A, ...), so that a slow minute of the machine hits all of them: eight connections ask as fast as they are answered,
+and telemetry goes to a real OTLP receiver. A round in which a span or measurement is missing, or one too many, ends the
+run with exit 1. Ratios are to the unobserved application in the same turn. Where there are two cores or more the
+servers have one to themselves; wrk and the receiver share another. A last table tells which threads take the CPU time
+of a request. With ``--frozen`` every server calls ``gc.freeze()`` before it is measured.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import shutil
 import statistics
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -55,20 +57,26 @@ PARTS = {
     "full": "full/s",
 }
 """Threads of the server by kind, what they spend on garbage collections, and how many of those are full ones."""
+AFTERWARDS = 0.3
+"""Seconds after a burst in which its telemetry is worked off at nobody's expense; it is CPU time of its own."""
 INSTALL = "wrk is not installed: apt-get install wrk (Debian, Ubuntu), or brew install wrk (macOS)"
 
 
 @dataclass
 class Served:
-    """One application observed one way, and the figures of its rounds."""
+    """One application observed one way, and the figures of its bursts."""
 
     way: str
     app: str
-    rounds: list[dict[str, Any]] = field(default_factory=list)
+    bursts: list[dict[str, Any]] = field(default_factory=list)
 
     def median(self, what: str) -> float:
-        """Return the median over all rounds."""
-        return float(statistics.median(each[what] for each in self.rounds))
+        """Return the median over all bursts."""
+        return float(statistics.median(each[what] for each in self.bursts))
+
+    def against(self, other: Served, what: str) -> list[tuple[float, float]]:
+        """Return a figure of each burst, with that of another way in the same turn."""
+        return [(own[what], its[what]) for own, its in zip(self.bursts, other.bursts, strict=True)]
 
 
 # Running --------------------------------------------------------------------------------------------------------
@@ -140,22 +148,34 @@ def load(port: int, seconds: float, options: argparse.Namespace) -> dict[str, An
     return found
 
 
-def measure(served: Served, base: str, run: str, options: argparse.Namespace) -> list[str]:
-    """Run one round; return what did not arrive as it should."""
-    with server(served, f"{base}/{run}", options.core) as process:
-        port = asked(process)["port"]
-        warm = load(port, options.warm_up, options)
-        before = asked(process, "freeze" if options.frozen else "cpu")
-        found = load(port, options.seconds, options)
-        found |= spent(before, asked(process, "cpu"), found)
-        found["end"] = asked(process, "stop")
-    found["rate"] = found["requests"] / found["seconds"]
-    found["answered"] = warm["requests"] + found["requests"]
-    found["errors"] += warm["errors"]
-    with urlopen(f"{base}/{run}") as answer:  # noqa: S310 - our own receiver on loopback
-        found["received"] = json.load(answer)
-    served.rounds.append(found)
-    return [f"{TITLES[served.way]}, {served.app}: {fault}" for fault in faults(found, options.connections)]
+class Process:
+    """One server of one round, and what it has answered so far."""
+
+    def __init__(self, served: Served, process: subprocess.Popen[str], options: argparse.Namespace) -> None:
+        self.served, self.process, self.options = served, process, options
+        self.port = asked(process)["port"]
+        warm = load(self.port, options.warm_up, options)
+        self.answered, self.errors = warm["requests"], warm["errors"]
+        asked(process, "freeze" if options.frozen else "cpu")
+
+    def burst(self) -> None:
+        """Load it once; what it still has to do afterwards is awaited, and counted as its CPU time."""
+        before = asked(self.process, "cpu")
+        found = load(self.port, self.options.seconds, self.options)
+        sleep(AFTERWARDS)
+        found |= spent(before, asked(self.process, "cpu"), found)
+        found["rate"] = found["requests"] / found["seconds"]
+        self.answered += found["requests"]
+        self.errors += found["errors"]
+        self.served.bursts.append(found)
+
+    def stop(self, received: str) -> list[str]:
+        """Stop it; return what did not arrive at ``received`` as it should."""
+        end = asked(self.process, "stop")
+        self.process.wait(60)
+        with urlopen(received) as answer:  # noqa: S310 - our own receiver on loopback
+            told = faults(self, end, json.load(answer))
+        return [f"{TITLES[self.served.way]}, {self.served.app}: {fault}" for fault in told]
 
 
 def spent(before: Mapping[str, Any], after: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, float]:
@@ -169,31 +189,47 @@ def spent(before: Mapping[str, Any], after: Mapping[str, Any], found: Mapping[st
     return {**threads, **whole, "full": (after["full"] - before["full"]) / found["seconds"]}
 
 
-def faults(found: Mapping[str, Any], connections: int) -> list[str]:
+def faults(of: Process, end: Mapping[str, Any], received: Mapping[str, Any]) -> list[str]:
     """Return every difference between requests answered, requests handled, and telemetry that arrived."""
-    end, received = found["end"], found["received"]
     handled, told = end["handled"], []
     # wrk leaves when its time is over, with one request of each connection on the way.
-    if not 0 <= handled - found["answered"] <= 2 * connections:
-        told.append(f"{found['answered']} requests answered, {handled} handled")
+    if not 0 <= handled - of.answered <= (1 + of.options.bursts) * of.options.connections:
+        told.append(f"{of.answered} requests answered, {handled} handled")
     for kind, arrived in (("spans", received["names"]), ("points", received["points"])):
         for name, each in end[kind].items():
             if arrived.get(name, 0) != each * handled:
                 told.append(f"{name}: {arrived.get(name, 0):.0f} arrived, {each * handled} expected")
-    other = {"span ids twice": received["duplicates"], "wrk saw errors": found["errors"]}
+    other = {"span ids twice": received["duplicates"], "wrk saw errors": of.errors}
     other["dropped"] = int(received["points"].get("otelml.dropped", 0))
     told += [f"{what}: {number}" for what, number in other.items() if number]
     return told if end["flushed"] else [*told, "not everything could be exported"]
 
 
+def one_round(number: int, chosen: list[Served], base: str, options: argparse.Namespace) -> list[str]:
+    """Start all servers of one application, load them in turn and stop them; return what did not arrive."""
+    with ExitStack() as stack:
+        processes = []
+        for served in chosen:
+            run = f"{served.way}-{served.app}-{number}"
+            process = stack.enter_context(server(served, f"{base}/{run}", options.core))
+            processes.append((Process(served, process, options), f"{base}/{run}"))
+        for turn in range(options.bursts):
+            what = f"{chosen[0].app}: round {number + 1} of {options.rounds}, turn {turn + 1} of {options.bursts}"
+            print(f"\r{what}", end="", file=sys.stderr, flush=True)
+            first = turn % len(processes)
+            for process, _ in processes[first:] + processes[:first]:
+                process.burst()
+        print(file=sys.stderr)
+        return [fault for process, received in processes for fault in process.stop(received)]
+
+
 def rounds(chosen: list[Served], options: argparse.Namespace) -> list[str]:
-    """Run all rounds, ways interleaved and every second time backwards; return everything that did not arrive."""
+    """Run all rounds, one application after the other; return everything that did not arrive."""
     found: list[str] = []
     with receiver() as base:
         for number in range(options.rounds):
-            for served in chosen if number % 2 == 0 else reversed(chosen):
-                print(f"round {number + 1} of {options.rounds}: {TITLES[served.way]}, {served.app}", file=sys.stderr)
-                found += measure(served, base, f"{served.way}-{served.app}-{number}", options)
+            for app in dict.fromkeys(served.app for served in chosen):
+                found += one_round(number, [served for served in chosen if served.app == app], base, options)
     return found
 
 
@@ -201,15 +237,13 @@ def rounds(chosen: list[Served], options: argparse.Namespace) -> list[str]:
 
 
 def row(served: Served, bare: Served) -> dict[str, Any]:
-    """Return the figures of one line: medians, and medians of each round's ratio to the unobserved application."""
+    """Return the figures of one line: medians, and medians of each turn's ratio to the unobserved application."""
     found: dict[str, Any] = {"way": TITLES[served.way], "app": served.app}
     for what in ("rate", "p50", "p99", "cpu"):
         found[what] = served.median(what)
-        pairs = zip(served.rounds, bare.rounds, strict=True)
-        found[f"{what}_ratio"] = float(statistics.median(own[what] / other[what] for own, other in pairs))
-    found["cpu_more"] = float(
-        statistics.median(own["cpu"] - other["cpu"] for own, other in zip(served.rounds, bare.rounds, strict=True))
-    )
+        ratios = [own / its for own, its in served.against(bare, what)]
+        found[f"{what}_ratio"] = float(statistics.median(ratios))
+    found["cpu_more"] = float(statistics.median(own - its for own, its in served.against(bare, "cpu")))
     return found
 
 
@@ -250,9 +284,10 @@ def setting() -> str:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=8, help="load that is measured, in each round")
-    parser.add_argument("--warm-up", type=float, default=2, help="seconds of load before that")
+    parser.add_argument("--rounds", type=int, default=3, help="each with new server processes")
+    parser.add_argument("--bursts", type=int, default=20, help="turns in a round")
+    parser.add_argument("--seconds", type=float, default=1, help="load that is measured, in each burst")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds of load before that, in each round")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--apps", default="plain,predict", help=f"comma separated, of: {', '.join(APPS)}")
     parser.add_argument("--only", default="", help=f"ways, comma separated, of: {', '.join(TITLES)}")
@@ -261,7 +296,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round: proves delivery, says nothing of time")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.seconds, options.warm_up = 1, 1, 1
+        options.rounds, options.bursts, options.seconds, options.warm_up = 1, 1, 1, 1
     for name, known in (("apps", APPS), ("only", TITLES)):
         unknown = set(filter(None, getattr(options, name).split(","))) - set(known)
         if unknown:
@@ -290,7 +325,7 @@ def main() -> int:
     print(f"{where['date']}, {where['cpu']}, {where['cores']} cores, Python {where['python']}, {where['server']}\n")
     print(table(rows), parts(chosen), sep="\n\n")
     if options.json is not None:
-        raw = {f"{served.way} {served.app}": served.rounds for served in chosen}
+        raw = {f"{served.way} {served.app}": served.bursts for served in chosen}
         options.json.write_text(json.dumps({"machine": where, "rows": rows, "rounds": raw, "lost": found}, indent=1))
     print("\n" + ("\n".join(found) or "Every span and measurement arrived, none twice, nothing was dropped."))
     return 1 if found else 0
