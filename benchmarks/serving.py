@@ -210,9 +210,9 @@ def one_round(number: int, chosen: list[Served], base: str, options: argparse.Na
     with ExitStack() as stack:
         processes = []
         for served in chosen:
-            run = f"{served.way}-{served.app}-{number}"
-            process = stack.enter_context(server(served, f"{base}/{run}", options.core))
-            processes.append((Process(served, process, options), f"{base}/{run}"))
+            received = f"{base}/{served.way}-{served.app}-{number}"
+            started = stack.enter_context(server(served, received, options.core))
+            processes.append((Process(served, started, options), received))
         for turn in range(options.bursts):
             what = f"{chosen[0].app}: round {number + 1} of {options.rounds}, turn {turn + 1} of {options.bursts}"
             print(f"\r{what}", end="", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from otelml import processes
+from otelml import _sdk, processes
 from otelml._guard import attempt
 from otelml.deliveries import Deliveries
 from otelml.encoding import MAX_TOGETHER, Encoded, messages
@@ -351,6 +351,10 @@ class BatchQueue(Generic[T]):
             return self._in_flight.pop()
         except IndexError:
             return 0
+
+
+if _sdk.native is not None:
+    _sdk.native.use_queue(BatchQueue)
 
 
 def drained(queues: list[BatchQueue[Any]], seconds: float) -> bool:

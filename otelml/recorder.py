@@ -248,6 +248,7 @@ class Recorder:
 
     def _fold(self, batch: list[Prediction], pause: float | None) -> None:
         for columns in columns_of(batch):
+            self._read(columns.predictions, pause)
             with guard("recorder.metrics"):
                 tally = self.instruments.record(columns)
                 if self.windows is not None:
@@ -259,12 +260,24 @@ class Recorder:
                 with guard("recorder.on_ended"):
                     self.on_ended(columns)
             for part in columns.parts(TOGETHER):
-                if pause is not None and not self._stopped:
-                    sleep(pause)
+                self._let_others(pause)
                 with guard("recorder.export"):
                     self._export(part)
         for p in batch:
             p.stages = []  # each of them knows its prediction: the cycle would wait for the garbage collector
+
+    def _read(self, predictions: list[Prediction], pause: float | None) -> None:
+        """Read what was predicted, where that was left to this thread: most of what measuring them takes."""
+        for i in range(0, len(predictions), TOGETHER):
+            self._let_others(pause)
+            with guard("recorder.read"):
+                for p in predictions[i : i + TOGETHER]:
+                    p.outcome()
+
+    def _let_others(self, pause: float | None) -> None:
+        """Let other threads have the interpreter."""
+        if pause is not None and not self._stopped:
+            sleep(pause)
 
     def _export(self, columns: Columns) -> None:
         p = columns.predictions[0]

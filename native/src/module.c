@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define CONTRACT 1 /* what `otelml._native` must expect, to use it */
+#define CONTRACT 2 /* what `otelml._native` must expect, to use it */
 
 struct Own own;
 
@@ -74,6 +74,8 @@ static PyMethodDef functions[] = {
     {"use_recorder", use_recorder, METH_O, NULL},
     {"use_served", use_served, METH_VARARGS, NULL},
     {"use_calls", use_calls, METH_VARARGS, NULL},
+    {"use_queue", use_queue, METH_O, NULL},
+    {"use_requests", use_requests, METH_VARARGS, NULL},
     {NULL},
 };
 
@@ -95,7 +97,8 @@ static int prepare(PyObject *module)
     if (set(&own.zero, PyLong_FromLong(0)) < 0 || set(&own.one, PyLong_FromLong(1)) < 0) return -1;
     if (set(&own.empty, PyTuple_New(0)) < 0) return -1;
     set(&own.flags, Py_NewRef(own.zero));
-    PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType};
+    PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType, &ServerSpanFieldsType,
+                             &RequestFieldsType};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0) return -1;
     if (PyModule_AddFunctions(module, context_functions) < 0) return -1;

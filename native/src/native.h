@@ -28,11 +28,63 @@
 #define SERVED_FIELDS(X)                                                                                              \
     X(plan, UNSET) X(around, UNSET) X(waiting, Py_None) X(two, Py_False) X(turned, own.zero) X(seen, Py_None)         \
     X(made, Py_None) X(step, Py_None)
+#define SERVER_SPAN_FIELDS(X)                                                                                         \
+    X(_name, UNSET) X(ids, UNSET) X(flags, UNSET) X(parent, Py_None) X(start_ns, UNSET) X(end_ns, own.zero)
+#define REQUEST_FIELDS(X)                                                                                             \
+    X(scope, UNSET) X(id, UNSET) X(_requests, UNSET) X(_app, UNSET) X(_send, UNSET) X(_wall, UNSET) X(_start, UNSET)  \
+    X(_path, UNSET) X(_root_path, UNSET) X(_method, UNSET) X(_kind, UNSET) X(_direct, UNSET) X(_span, UNSET)          \
+    X(_cell, UNSET) X(_own, UNSET) X(_beside, UNSET) X(_scheme, Py_None) X(_request_size, Py_None)                    \
+    X(_synthetic, Py_None) X(_status, Py_None) X(_response_size, Py_None) X(_handling, Py_None) X(_noted, Py_None)    \
+    X(_series, Py_None) X(_active, Py_None) X(_token, Py_None) X(_end, own.zero) X(_exported, Py_False)
 
 #define DECLARE_FIELD(name, first) PyObject *name;
 #define SET_FIELD(name, first) self->name = Py_XNewRef(first);
 #define VISIT_FIELD(name, first) Py_VISIT(self->name);
 #define CLEAR_FIELD(name, first) Py_CLEAR(self->name);
+
+/* The type of the objects that have these fields: `made` makes one of it or of a class in Python that it is a base of. */
+#define FIELDS_TYPE(Struct, FIELDS, kind, made, what)                                                                 \
+    static PyObject *made(PyTypeObject *type, PyObject *args, PyObject *kwargs)                                       \
+    {                                                                                                                 \
+        Struct *self = (Struct *)type->tp_alloc(type, 0);                                                             \
+        if (self != NULL) {                                                                                           \
+            FIELDS(SET_FIELD)                                                                                         \
+        }                                                                                                             \
+        return (PyObject *)self;                                                                                      \
+    }                                                                                                                 \
+    static int traverse_##kind(Struct *self, visitproc visit, void *arg)                                              \
+    {                                                                                                                 \
+        FIELDS(VISIT_FIELD)                                                                                           \
+        return 0;                                                                                                     \
+    }                                                                                                                 \
+    static int clear_##kind(Struct *self)                                                                             \
+    {                                                                                                                 \
+        FIELDS(CLEAR_FIELD)                                                                                           \
+        return 0;                                                                                                     \
+    }                                                                                                                 \
+    static void dealloc_##kind(Struct *self)                                                                          \
+    {                                                                                                                 \
+        PyObject_GC_UnTrack(self);                                                                                    \
+        clear_##kind(self);                                                                                           \
+        Py_TYPE(self)->tp_free((PyObject *)self);                                                                     \
+    }                                                                                                                 \
+    static PyMemberDef members_##kind[] = {FIELDS(MEMBER_##Struct){NULL}};                                            \
+    PyTypeObject kind##Type = {                                                                                       \
+        PyVarObject_HEAD_INIT(NULL, 0).tp_name = "otelml_native." #kind,                                              \
+        .tp_doc = what,                                                                                               \
+        .tp_basicsize = sizeof(Struct),                                                                               \
+        .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,                                    \
+        .tp_new = made,                                                                                               \
+        .tp_traverse = (traverseproc)traverse_##kind,                                                                 \
+        .tp_clear = (inquiry)clear_##kind,                                                                            \
+        .tp_dealloc = (destructor)dealloc_##kind,                                                                     \
+        .tp_members = members_##kind,                                                                                 \
+    };
+#define MEMBER_OF(Struct, name) {#name, T_OBJECT_EX, offsetof(Struct, name), 0, NULL},
+#define MEMBER_Stage(name, first) MEMBER_OF(Stage, name)
+#define MEMBER_Prediction(name, first) MEMBER_OF(Prediction, name)
+#define MEMBER_ServerSpan(name, first) MEMBER_OF(ServerSpan, name)
+#define MEMBER_Request(name, first) MEMBER_OF(Request, name)
 
 typedef struct {
     PyObject_HEAD
@@ -49,6 +101,16 @@ typedef struct {
     SERVED_FIELDS(DECLARE_FIELD)
 } Served;
 
+typedef struct {
+    PyObject_HEAD
+    SERVER_SPAN_FIELDS(DECLARE_FIELD)
+} ServerSpan;
+
+typedef struct {
+    PyObject_HEAD
+    REQUEST_FIELDS(DECLARE_FIELD)
+} Request;
+
 /* Kept for as long as the process lives. */
 struct Own {
     PyObject *zero, *one, *empty, *flags;
@@ -63,16 +125,29 @@ struct Own {
 };
 extern struct Own own;
 
+/* The same of HTTP: names of the modules `asgi` and `_http_requests`, what they have, and their methods in Python. */
+struct Http {
+    PyObject *asgi_names, *names, *header, *key, *methods, *schemes, *versions, *server_kind, *nano;
+    PyObject *request, *span, *begin, *send, *finish;
+    Py_ssize_t most_waiting;
+};
+extern struct Http http;
+
 #define NAMES(X)                                                                                                      \
     X(perf_counter_ns) X(time_ns) X(active) X(spans) X(current) X(number) X(event_started) X(span_id) X(put)          \
     X(close) X(stages) X(start) X(started) X(_processors) X(_seen) X(_chosen) X(_always) X(_ids) X(_flags) X(method)  \
     X(framework) X(recorder) X(series) X(call) X(_settled) X(_identify) X(kind) X(labelled) X(classes_) X(copy)       \
     X(size) X(dtype) X(hasobject) X(get_span_context) X(_follows) X(on) X(finish) X(_since) X(_buffer) X(_wake_at)    \
-    X(append)
+    X(append) X(_endings) X(_expression) X(_fields) X(_propagator) X(propagate) X(get_global_textmap) X(_direct)        \
+    X(processors) X(seen) X(_decide) X(_random) X(context) X(new_id) X(accept) X(facts) X(synthetic) X(root_path)       \
+    X(metrics) X(routes) X(of_served) X(_find_series) X(encoded) X(tracer) X(resource) X(_home) X(_queue) X(_parts)     \
+    X(_items) X(_closed) X(batch) X(_thread) X(put_parts) X(waiting) X(record) X(_fold) X(added) X(_last) X(_active)    \
+    X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                      \
+    X(get_global_response_propagator)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)
 
-extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType;
+extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType;
 
 /* Whether an attribute is True, as those of ours that are set by Python are; -1 where it can't be told. */
 static inline int is_true(PyObject *owner, PyObject *name)
@@ -82,6 +157,14 @@ static inline int is_true(PyObject *owner, PyObject *name)
     int is = PyObject_IsTrue(found);
     Py_DECREF(found);
     return is;
+}
+
+/* Whether an attribute is None; -1 where it can't be told. */
+static inline int is_none(PyObject *owner, PyObject *name)
+{
+    PyObject *found = PyObject_GetAttr(owner, name);
+    Py_XDECREF(found);
+    return found == NULL ? -1 : found == Py_None;
 }
 
 /* Puts a new value, whose reference it takes, in place of the one before; NULL is a failure, and changes nothing. */
@@ -123,8 +206,11 @@ int take_ids(Prediction *self, PyObject *around);
 int set_active(Prediction *self, int open);
 int put_away(Prediction *self);
 
-/* stages.c */
-PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+/* requests.c: asks a function of a module that is known by a name among `names`. */
+PyObject *ask_module(PyObject *names, PyObject *module, PyObject *name, PyObject *given);
+
+/* responses.c */
+extern PyMethodDef request_methods[];
 
 /* What otelml hands over, in the file that needs it. */
 extern PyMethodDef context_functions[];
@@ -134,6 +220,8 @@ PyObject *use_direct(PyObject *module, PyObject *args);
 PyObject *use_recorder(PyObject *module, PyObject *type);
 PyObject *use_served(PyObject *module, PyObject *args);
 PyObject *use_calls(PyObject *module, PyObject *args);
+PyObject *use_queue(PyObject *module, PyObject *type);
+PyObject *use_requests(PyObject *module, PyObject *args);
 
 /* served.c */
 PyObject *served_begun(PyObject *plan, PyObject *around, PyObject *waiting);

@@ -2,48 +2,7 @@
 
 #include "native.h"
 
-static PyObject *prediction_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    Prediction *self = (Prediction *)type->tp_alloc(type, 0);
-    if (self != NULL) {
-        PREDICTION_FIELDS(SET_FIELD)
-    }
-    return (PyObject *)self;
-}
-
-static int traverse(Prediction *self, visitproc visit, void *arg)
-{
-    PREDICTION_FIELDS(VISIT_FIELD)
-    return 0;
-}
-
-static int clear(Prediction *self)
-{
-    PREDICTION_FIELDS(CLEAR_FIELD)
-    return 0;
-}
-
-static void dealloc(Prediction *self)
-{
-    PyObject_GC_UnTrack(self);
-    clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-#define MEMBER(name, first) {#name, T_OBJECT_EX, offsetof(Prediction, name), 0, NULL},
-static PyMemberDef members[] = {PREDICTION_FIELDS(MEMBER){NULL}};
-
-PyTypeObject PredictionFieldsType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "otelml_native.PredictionFields",
-    .tp_doc = "What a prediction holds.",
-    .tp_basicsize = sizeof(Prediction),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_new = prediction_new,
-    .tp_traverse = (traverseproc)traverse,
-    .tp_clear = (inquiry)clear,
-    .tp_dealloc = (destructor)dealloc,
-    .tp_members = members,
-};
+FIELDS_TYPE(Prediction, PREDICTION_FIELDS, PredictionFields, prediction_new, "What a prediction holds.")
 
 /* Used by those of libraries as well --------------------------------------------------------------------------- */
 
@@ -250,7 +209,7 @@ static PyObject *new_stage(Prediction *self, PyObject *name)
     PyObject *known = Py_XNewRef(PyDict_GetItemWithError(stages, name));
     Py_DECREF(stages);
     if (known == NULL) return NULL;
-    Stage *made = (Stage *)stage_new((PyTypeObject *)own.stage_type, NULL, NULL);
+    Stage *made = (Stage *)StageFieldsType.tp_new((PyTypeObject *)own.stage_type, NULL, NULL);
     if (made != NULL) {
         made->prediction = Py_NewRef((PyObject *)self);
         made->known = Py_NewRef(known);

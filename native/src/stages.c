@@ -2,48 +2,7 @@
 
 #include "native.h"
 
-PyObject *stage_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    Stage *self = (Stage *)type->tp_alloc(type, 0);
-    if (self != NULL) {
-        STAGE_FIELDS(SET_FIELD)
-    }
-    return (PyObject *)self;
-}
-
-static int traverse(Stage *self, visitproc visit, void *arg)
-{
-    STAGE_FIELDS(VISIT_FIELD)
-    return 0;
-}
-
-static int clear(Stage *self)
-{
-    STAGE_FIELDS(CLEAR_FIELD)
-    return 0;
-}
-
-static void dealloc(Stage *self)
-{
-    PyObject_GC_UnTrack(self);
-    clear(self);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-}
-
-#define MEMBER(name, first) {#name, T_OBJECT_EX, offsetof(Stage, name), 0, NULL},
-static PyMemberDef members[] = {STAGE_FIELDS(MEMBER){NULL}};
-
-PyTypeObject StageFieldsType = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "otelml_native.StageFields",
-    .tp_doc = "What a stage holds.",
-    .tp_basicsize = sizeof(Stage),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .tp_new = stage_new,
-    .tp_traverse = (traverseproc)traverse,
-    .tp_clear = (inquiry)clear,
-    .tp_dealloc = (destructor)dealloc,
-    .tp_members = members,
-};
+FIELDS_TYPE(Stage, STAGE_FIELDS, StageFields, stage_new, "What a stage holds.")
 
 /* Whether it is a stage of a plain prediction that is open, and whose spans are our own. */
 static int is_common(Stage *self)

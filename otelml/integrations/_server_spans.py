@@ -39,14 +39,25 @@ _LOW, _LATEST = (1 << SPAN_ID_BITS) - 1, 1 << 63
 _FLAGS = tuple(TraceFlags(flags) for flags in range(4))
 
 
-class ServerSpan(OwnSpan):
-    """A request's span between its start and its export, which is sampled; keeps no raw values, whoever sets them.
+class ServerSpanFields:
+    """What a request's span holds, beside what the application adds. Times are ns since the epoch."""
 
-    Times are ns since the epoch; ``end_ns`` is 0 while it is open. ``ids`` are the trace id and, in the low 64 bits,
-    the span id.
-    """
-
+    _name: str
+    ids: int
+    """The trace id and, in the low 64 bits, the span id."""
+    flags: TraceFlags
+    parent: SpanContext | None = None
+    start_ns: int
     end_ns = 0
+    """0 while it is open."""
+
+
+if _sdk.native is not None:
+    ServerSpanFields = _sdk.native.ServerSpanFields  # type: ignore[misc]
+
+
+class ServerSpan(ServerSpanFields, OwnSpan):
+    """A request's span between its start and its export, which is sampled; keeps no raw values, whoever sets them."""
 
     def __init__(self, name: str, ids: int, flags: TraceFlags, parent: SpanContext | None, start_ns: int) -> None:
         self._name, self.ids, self.flags, self.parent, self.start_ns = name, ids, flags, parent, start_ns

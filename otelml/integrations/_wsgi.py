@@ -12,7 +12,7 @@ from otelml.integrations._applications import HEADER, MARK, Applications
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from otelml.integrations.asgi import Request
+    from otelml.integrations._http_requests import Request
 
     Start = Callable[..., Any]
 

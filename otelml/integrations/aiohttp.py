@@ -18,7 +18,7 @@ from otelml.integrations._routes import TEMPLATE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otelml.integrations.asgi import Request
+    from otelml.integrations._http_requests import Request
 
 _UPSTREAM = "opentelemetry.instrumentation.aiohttp_server"
 _BEGIN, _END = guard("integrations.aiohttp"), guard("integrations.aiohttp.end")

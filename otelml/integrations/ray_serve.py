@@ -28,7 +28,8 @@ from otelml.members import Joined, work_for
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping, Sequence
 
-    from otelml.integrations.asgi import Request, Requests
+    from otelml.integrations._http_requests import Request
+    from otelml.integrations.asgi import Requests
 
     Message = MutableMapping[str, Any]
 
