@@ -320,6 +320,12 @@ class Prediction(PredictionFields, SpanBlock):
         """What libraries have seen so far."""
         return self._observed
 
+    @classmethod
+    def read_all(cls, predictions: list[Any]) -> None:
+        """Read what was left to the recorder's thread to be read, of ended predictions of this class."""
+        for p in predictions:
+            p.outcome()
+
     def outcome(self) -> Result | None:
         """Return what is known of inputs and outputs: what the application said, completed by what libraries saw."""
         if self._result is None:

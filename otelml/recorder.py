@@ -267,12 +267,14 @@ class Recorder:
             p.stages = []  # each of them knows its prediction: the cycle would wait for the garbage collector
 
     def _read(self, predictions: list[Prediction], pause: float | None) -> None:
-        """Read what was predicted, where that was left to this thread: most of what measuring them takes."""
-        for i in range(0, len(predictions), TOGETHER):
-            self._let_others(pause)
-            with guard("recorder.read"):
-                for p in predictions[i : i + TOGETHER]:
-                    p.outcome()
+        """Read what was predicted, where that was left to this thread."""
+        kinds: set[type[Prediction]] = set(map(type, predictions))
+        for kind in kinds:
+            some = [p for p in predictions if type(p) is kind]
+            for i in range(0, len(some), TOGETHER):
+                self._let_others(pause)
+                with guard("recorder.read"):
+                    kind.read_all(some[i : i + TOGETHER])
 
     def _let_others(self, pause: float | None) -> None:
         """Let other threads have the interpreter."""

@@ -18,6 +18,7 @@ from otelml import _sdk
 from otelml._guard import guard
 from otelml._lazy import LazyModule
 from otelml.context import request_id_in
+from otelml.integrations import _sklearn_rows
 from otelml.integrations._sklearn_outputs import SMALL, asked, facts, small
 from otelml.prediction import Prediction
 from otelml.spans import KEY, ErrorFacts, OwnSpan
@@ -252,6 +253,16 @@ class Served(ServedFields, Prediction):
         return super().made_context()
 
     # On the recorder's thread -------------------------------------------------------------------------------
+
+    @classmethod
+    def read_all(cls, predictions: list[Any]) -> None:
+        """Read what was predicted by many calls, those of one row at once."""
+        _sklearn_rows.read(predictions)
+        super().read_all(predictions)
+
+    def take(self, seen: Result) -> None:
+        """Take what was read of it."""
+        self.seen, self._observed = None, seen
 
     def outcome(self) -> Result | None:
         """Return what is known, having read what was predicted."""

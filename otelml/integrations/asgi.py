@@ -29,7 +29,7 @@ from otelml.integrations._server_spans import DirectServerSpans, ServerSpan
 from otelml.processors import SpanQueueProcessor
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 
     from opentelemetry.context.context import Context
     from opentelemetry.metrics import MeterProvider
