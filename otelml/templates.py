@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from otelml import encoding, semconv
+from otelml import _sdk, encoding, semconv
 from otelml._lazy import LazyModule
 from otelml.encoding import NO_STATUS, varint
 
@@ -85,11 +85,8 @@ def spans(columns: Columns, described: Sequence[Attributes]) -> tuple[list[bytes
     started, ended = columns.started + columns.offset, columns.ended + columns.offset
     heads = template.fill(trace, own, *above, _little(started), _little(ended)).tobytes()
     end = NO_STATUS + (encoding.IS_REMOTE if p.parent is not None and p.parent.is_remote else encoding.HAS_REMOTE)
-    size, roots = template.size, []
-    for i, (known, more) in enumerate(described):
-        attributes = encoding.of_span(known) + more
-        length = varint(size + len(attributes) + len(end))
-        roots.append(b"".join((b"\x12", length, heads[i * size : i * size + size], attributes, end)))
+    known, more = [encoding.of_span(each) for each, _ in described], [each for _, each in described]
+    roots = framed(b"\x12", len(described), (heads, template.size), known, more, end)
     return roots, _stage_spans(columns, trace, own)
 
 
@@ -112,18 +109,42 @@ def events(columns: Columns, described: Iterable[Attributes], said: Sequence[str
     template = _origin(int(columns.predictions[0].flags))
     tails = template.fill(trace, own, _little(observed)).tobytes()
     times = _little(columns.ended + columns.offset).tobytes()
-    severity, size, found = encoding.severity_field(9, "INFO"), template.size, []
-    for i, (known, more) in enumerate(described):
-        text = said[i].encode()
-        n = len(text)
-        inner = b"\x0a" + varint(n)
-        parts = (
-            *(b"\x09", times[i * TIME : i * TIME + TIME], severity, b"\x2a", varint(n + len(inner)), inner, text),
-            *(encoding.of_log(known), more, tails[i * size : i * size + size]),
-        )
-        message = b"".join(parts)
-        found.append(b"\x12" + varint(len(message)) + message)
-    return found
+    attributes = list(described)
+    known, more = [encoding.of_log(each) for each, _ in attributes], [each for _, each in attributes]
+    parts = (b"\x09", (times, TIME), encoding.severity_field(9, "INFO"), [_body(text) for text in said], known, more)
+    return framed(b"\x12", len(said), *parts, (tails, template.size))
+
+
+def _body(text: str) -> bytes:
+    data = text.encode()
+    inner = b"\x0a" + varint(len(data))
+    return b"".join((b"\x2a", varint(len(data) + len(inner)), inner, data))
+
+
+Column: TypeAlias = "bytes | list[bytes] | tuple[bytes, int]"
+"""Parts of one place in many messages: the same in all, one each, or so many bytes of one text each."""
+
+
+def framed(tag: bytes, n: int, *columns: Column) -> list[bytes]:
+    """Return n messages of parts, each with ``tag`` and its length."""
+    return [_framed(tag, b"".join(parts)) for parts in zip(*[_parts(column, n) for column in columns], strict=True)]
+
+
+def _framed(tag: bytes, message: bytes) -> bytes:
+    return tag + varint(len(message)) + message
+
+
+def _parts(column: Column, n: int) -> Sequence[bytes]:
+    if isinstance(column, bytes):
+        return [column] * n
+    if isinstance(column, list):
+        return column
+    data, size = column
+    return [data[i * size : i * size + size] for i in range(n)]
+
+
+if _sdk.native is not None:
+    framed = _sdk.native.framed
 
 
 def _ids(columns: Columns) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

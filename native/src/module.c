@@ -74,6 +74,7 @@ static PyMethodDef functions[] = {
     {"use_recorder", use_recorder, METH_O, NULL},
     {"use_served", use_served, METH_VARARGS, NULL},
     {"use_calls", use_calls, METH_VARARGS, NULL},
+    {"use_message", use_message, METH_VARARGS, NULL},
     {"use_queue", use_queue, METH_O, NULL},
     {"use_requests", use_requests, METH_VARARGS, NULL},
     {NULL},
@@ -102,6 +103,7 @@ static int prepare(PyObject *module)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0) return -1;
     if (PyModule_AddFunctions(module, context_functions) < 0) return -1;
+    if (PyModule_AddFunctions(module, encoding_functions) < 0) return -1;
     return PyModule_AddIntConstant(module, "CONTRACT", CONTRACT);
 }
 

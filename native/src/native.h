@@ -213,13 +213,14 @@ PyObject *ask_module(PyObject *names, PyObject *module, PyObject *name, PyObject
 extern PyMethodDef request_methods[];
 
 /* What otelml hands over, in the file that needs it. */
-extern PyMethodDef context_functions[];
+extern PyMethodDef context_functions[], encoding_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);
 PyObject *use_prediction(PyObject *module, PyObject *args);
 PyObject *use_direct(PyObject *module, PyObject *args);
 PyObject *use_recorder(PyObject *module, PyObject *type);
 PyObject *use_served(PyObject *module, PyObject *args);
 PyObject *use_calls(PyObject *module, PyObject *args);
+PyObject *use_message(PyObject *module, PyObject *args);
 PyObject *use_queue(PyObject *module, PyObject *type);
 PyObject *use_requests(PyObject *module, PyObject *args);
 

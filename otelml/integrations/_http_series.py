@@ -9,7 +9,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
-from otelml import context, encoding, semconv
+from otelml import _sdk, context, encoding, semconv
 
 if TYPE_CHECKING:
     from collections import deque
@@ -87,6 +87,10 @@ def _request_id_head(length: int) -> bytes:
     """Return what stands before the text of a request id, which is ASCII, in the attribute that holds it."""
     (pair,) = encoding.pairs({semconv.REQUEST_ID: "x" * length})
     return b"\x4a" + pair[:-length]
+
+
+if _sdk.native is not None:
+    message = _sdk.native.use_message(message, _request_id_head, _LOCAL, _REMOTE)
 
 
 def is_error(status: int) -> bool:
