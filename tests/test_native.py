@@ -17,21 +17,43 @@ from time import perf_counter_ns
 
 import numpy as np
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from sklearn.linear_model import LogisticRegression
 
 import otelml
 from otelml import _guard, _native, _sdk
+from otelml._drops import Drops
+from otelml.encoding import Unusual
+from otelml.export import BatchQueue
+from otelml.integrations import _http_series
+from otelml.integrations._http_requests import Request, RequestFields
+from otelml.integrations._routes import Noted
+from otelml.integrations._server_spans import ServerSpan, ServerSpanFields
 from otelml.integrations._sklearn_served import Served, ServedFields
+from otelml.integrations.asgi import Requests
+from otelml.outage import Outage
 from otelml.prediction import Prediction, PredictionFields
+from otelml.processors import SpanQueueProcessor
 from otelml.stage import Stage, StageFields
 from otelml.testing import recording
 
 ROOT = Path(otelml.__file__).parents[1]
-FIELDS = {Stage: StageFields, Prediction: PredictionFields, Served: ServedFields}
+FIELDS = {
+    Stage: StageFields,
+    Prediction: PredictionFields,
+    Served: ServedFields,
+    ServerSpan: ServerSpanFields,
+    Request: RequestFields,
+}
 ACCELERATED = {
     Prediction: ("begin", "__enter__", "__exit__", "stage"),
     Stage: ("begin", "__enter__", "__exit__"),
     Served: ("__init__", "done"),
+    Requests: ("begin",),
+    Request: ("send", "finish"),
+    BatchQueue: ("put_parts",),
 }
 WITHOUT = "import sys; sys.modules['otelml_native'] = None\n"
 STATE = "from otelml import _native; print(_native.module is not None, _native.said)"
@@ -162,10 +184,11 @@ def test_its_methods_are_in_place():
 def test_its_signatures_are_those_in_python():
     """Help and editors say the same of both."""
     code = (
-        "import inspect, json, otelml\nfrom otelml.stage import Stage\n"
+        "import inspect, json, otelml\nfrom otelml.stage import Stage\nfrom otelml.integrations.asgi import Requests\n"
         "def told(kind, name):\n"
         "    return [(p.name, p.kind.name) for p in inspect.signature(getattr(kind, name)).parameters.values()]\n"
         "pairs = [(otelml.Prediction, 'begin'), (otelml.Prediction, 'stage'), (Stage, 'begin')]\n"
+        "pairs += [(Requests, 'begin')]\n"
         "print(json.dumps([told(*pair) for pair in pairs]).replace('POSITIONAL_ONLY', 'POSITIONAL_OR_KEYWORD'))"
     )
     assert json.loads(python(code)) == json.loads(python(WITHOUT + code))
@@ -176,12 +199,15 @@ def test_its_attributes_are_those_in_python():
     """The same names with the same first values."""
     code = (
         "import json\nfrom otelml.integrations._sklearn_served import ServedFields\n"
+        "from otelml.integrations._http_requests import RequestFields\n"
+        "from otelml.integrations._server_spans import ServerSpanFields\n"
         "from otelml.prediction import PredictionFields\nfrom otelml.stage import StageFields\n"
         "def names(kind):\n"
         "    return sorted({*kind.__annotations__, *(n for n in vars(kind) if n[:2] != '__')})\n"
         "def first(kind):\n"
         "    return {n: repr(getattr(kind(), n, 'unset')) for n in names(kind)}\n"
-        "print(json.dumps([first(StageFields), first(PredictionFields), first(ServedFields)]))"
+        "kinds = [StageFields, PredictionFields, ServedFields, ServerSpanFields, RequestFields]\n"
+        "print(json.dumps([first(kind) for kind in kinds]))"
     )
     for fields, plain in zip(FIELDS.values(), json.loads(python(WITHOUT + code)), strict=True):
         members = [name for name in vars(fields) if inspect.ismemberdescriptor(vars(fields)[name])]
@@ -249,6 +275,20 @@ def test_a_wrong_call_is_refused():
             lambda: native.use_stage(1, 2),
             lambda: native.use_prediction(1),
             lambda: native.use_served(1),
+            lambda: native.use_requests(1),
+            lambda: native.use_queue(1),
+            lambda: native.use_message(1),
+            lambda: native.framed(b""),
+            lambda: native.framed("", 1, b""),
+            lambda: native.framed(b"", -1, b""),
+            lambda: native.framed(b"", 2, [b""]),
+            lambda: native.framed(b"", 1, [""]),
+            lambda: native.framed(b"", 2, (b"abc", 2)),
+            lambda: native.framed(b"", 1, (b"abc", -1)),
+            lambda: native.framed(b"", 1, *[b""] * 9),
+            lambda: _http_series.message(1),
+            lambda: Requests().begin(1),
+            Requests().begin,
         ):
             with pytest.raises(TypeError):
                 call()
@@ -271,6 +311,75 @@ def work(model, row):
     model.predict_proba(row)
     with otelml.prediction("m"):
         model.predict_proba(row)
+
+
+@needed
+@pytest.mark.parametrize("size", [0, 1, 60, 127, 128, 15_000])
+@pytest.mark.parametrize(("parent", "remote"), [(0, False), (1, False), (2**64 - 1, True)])
+def test_spans_of_requests_are_the_same_bytes(size, parent, remote):
+    """Short ones and long ones, below another one or not."""
+    given = ((b"h" * size, b"tail"), 2**191 + 5, parent, remote, 1, 2**63, "r-1")
+    code = f"from otelml.integrations._http_series import message; print(message(*{given!r}))"
+    assert python(WITHOUT + code) == repr(_http_series.message(*given))
+
+
+@needed
+def test_one_that_is_too_long_is_refused():
+    """As in Python, which has the SDK write it."""
+    given = ((b"h" * 16_384, b""), 1, 0, False, 1, 2, "r")
+    with pytest.raises(Unusual):
+        _http_series.message(*given)
+
+
+async def nothing(*_):
+    """Stand for what a server sends and receives."""
+
+
+async def answer(scope, receive, send):
+    """Answer as an application does."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+    await send({"type": "http.response.body", "body": b"1"})
+
+
+def request(requests, **more):
+    """Make one request, observed."""
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "path_template": "/", **more}
+    observed = requests.begin(None, scope, nothing)
+    with suppress(StopIteration):
+        answer(scope, nothing, observed.send).send(None)
+    observed.finish()
+
+
+class Discarding(SpanExporter):
+    """Takes everything, and keeps nothing."""
+
+    def export(self, spans):  # noqa: ARG002 - the SDK's name
+        """Say that it worked."""
+        return SpanExportResult.SUCCESS
+
+
+@needed
+def test_it_keeps_nothing_of_requests():
+    """Nor do thousands of requests: common ones, below others, with ids and headers that can't be read."""
+    queue = BatchQueue("span", Discarding, Drops().add, Outage(), delay=30.0)
+    tracers = TracerProvider()
+    tracers.add_span_processor(SpanQueueProcessor(queue, takes_encoded=True))
+    requests = Requests(tracer_provider=tracers, meter_provider=MeterProvider(), routes=Noted())
+
+    def blocks():
+        for _ in range(500):
+            request(requests)
+            request(requests, headers=[(b"x-request-id", b"r-1"), (b"user-agent", b"x"), (b"content-length", b"9")])
+            request(requests, headers=[(b"traceparent", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01")])
+            request(requests, method="other", scheme=None, server=["a", 1])
+        queue.force_flush(60)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    for _ in range(2):
+        blocks()
+    before, after = blocks(), blocks()
+    assert after - before < 250  # half a block a turn
 
 
 @needed

@@ -19,6 +19,17 @@ def test_template():
     assert [bytes(row) for row in rows] == [b"ab\1\2c\5", b"ab\3\4c\6"]
 
 
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 16_383, 16_384, 3_000_000])
+def test_framed(length):
+    """Messages have their tag, their length and their parts, in this order, whatever their size."""
+    ones, cut = [bytes([i]) * (length + i) for i in range(3)], bytes(range(6))
+    found = templates.framed(b"\x12", 3, b"same", ones, (cut, 2))
+    for i, message in enumerate(found):
+        parts = b"same" + ones[i] + cut[2 * i : 2 * i + 2]
+        assert message == b"\x12" + encoding.varint(len(parts)) + parts
+    assert templates.framed(b"\x12", 0, b"same", []) == []
+
+
 def made(telemetry, parent):
     """Make predictions with two stages and long texts, below a parent or not."""
     with trace.use_span(trace.NonRecordingSpan(parent)):
