@@ -105,7 +105,7 @@ static PyObject *framed(PyObject *module, PyObject *const *args, Py_ssize_t give
     return all;
 }
 
-/* The span of a request ---------------------------------------------------------------------------------------------- */
+/* The span of a request -------------------------------------------------------------------------------------------- */
 
 static char *put_time(char *at, char tag, unsigned long long number)
 {
@@ -159,7 +159,9 @@ static PyObject *written(const Parts *p, size_t size)
 
 static int read_numbers(PyObject *const *args, Parts *p)
 {
-    if (!PyLong_Check(args[1]) || !PyLong_Check(args[2]) || !PyLong_Check(args[4]) || !PyLong_Check(args[5])) return -1;
+    int numbers[] = {1, 2, 4, 5};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!PyLong_Check(args[numbers[i]])) return -1;
     p->parent = PyLong_AsUnsignedLongLong(args[2]);
     p->started = PyLong_AsUnsignedLongLong(args[4]);
     p->ended = PyLong_AsUnsignedLongLong(args[5]);

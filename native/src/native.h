@@ -1,9 +1,9 @@
 /* What the parts of the accelerator share: the objects, and what `use_...` was given.
  *
- * Predictions and stages keep their attributes in C structs, as slots that Python sees like any others. The methods
- * that run on the application's thread are here for the common case: no error, no tracer of somebody else's, no span
- * of the application's in between. Whatever else there is they leave to the methods of the same names in Python, which are
- * given the same object: nothing is decided here that is not decided there, and the same tests run over both.
+ * Predictions, stages and requests keep their attributes in C structs, as slots that Python sees like any others. The
+ * methods that run on the application's thread are here for the common case: no error, no tracer of somebody else's, no
+ * span of the application's in between. Whatever else there is they leave to the methods of the same names in Python,
+ * which are given the same object: nothing is decided here that is not decided there, and the same tests run over both.
  */
 
 #ifndef OTELML_NATIVE_H
@@ -42,7 +42,7 @@
 #define VISIT_FIELD(name, first) Py_VISIT(self->name);
 #define CLEAR_FIELD(name, first) Py_CLEAR(self->name);
 
-/* The type of the objects that have these fields: `made` makes one of it or of a class in Python that it is a base of. */
+/* The type of the objects that have these fields: `made` makes one, also of a class in Python that it is a base of. */
 #define FIELDS_TYPE(Struct, FIELDS, kind, made, what)                                                                 \
     static PyObject *made(PyTypeObject *type, PyObject *args, PyObject *kwargs)                                       \
     {                                                                                                                 \
@@ -138,11 +138,11 @@ extern struct Http http;
     X(close) X(stages) X(start) X(started) X(_processors) X(_seen) X(_chosen) X(_always) X(_ids) X(_flags) X(method)  \
     X(framework) X(recorder) X(series) X(call) X(_settled) X(_identify) X(kind) X(labelled) X(classes_) X(copy)       \
     X(size) X(dtype) X(hasobject) X(get_span_context) X(_follows) X(on) X(finish) X(_since) X(_buffer) X(_wake_at)    \
-    X(append) X(_endings) X(_expression) X(_fields) X(_propagator) X(propagate) X(get_global_textmap) X(_direct)        \
-    X(processors) X(seen) X(_decide) X(_random) X(context) X(new_id) X(accept) X(facts) X(synthetic) X(root_path)       \
-    X(metrics) X(routes) X(of_served) X(_find_series) X(encoded) X(tracer) X(resource) X(_home) X(_queue) X(_parts)     \
-    X(_items) X(_closed) X(batch) X(_thread) X(put_parts) X(waiting) X(record) X(_fold) X(added) X(_last) X(_active)    \
-    X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                      \
+    X(append) X(_endings) X(_expression) X(_fields) X(_propagator) X(propagate) X(get_global_textmap) X(_direct)       \
+    X(processors) X(seen) X(_decide) X(_random) X(context) X(new_id) X(accept) X(facts) X(synthetic) X(root_path)      \
+    X(metrics) X(routes) X(of_served) X(_find_series) X(encoded) X(tracer) X(resource) X(_home) X(_queue) X(_parts)    \
+    X(_items) X(_closed) X(batch) X(_thread) X(put_parts) X(waiting) X(record) X(_fold) X(added) X(_last) X(_active)   \
+    X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                     \
     X(get_global_response_propagator)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)

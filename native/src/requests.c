@@ -25,7 +25,7 @@ PyObject *ask_module(PyObject *names, PyObject *module, PyObject *name, PyObject
     return found;
 }
 
-/* Beginning ---------------------------------------------------------------------------------------------------- */
+/* Beginning -------------------------------------------------------------------------------------------------------- */
 
 /* Whether a path may be excluded: Python is to look closer. */
 static int may_be_excluded(PyObject *requests, PyObject *path)
@@ -171,6 +171,11 @@ static int count_open(Request *self)
     return done;
 }
 
+static int is_http(PyObject *scope)
+{
+    return PyUnicode_CompareWithASCIIString(PyDict_GetItem(scope, str_type), "http") == 0;
+}
+
 /* Makes the span, and the request id, current. */
 static int attach(Request *self, PyObject *current)
 {
@@ -180,9 +185,7 @@ static int attach(Request *self, PyObject *current)
     set(&self->_cell, cell);
     if (set(&self->_own, context_with(current, self->_span, own.request_key, self->id)) < 0) return -1;
     if (PyDict_SetItem(self->_own, http.key, cell) < 0) return -1;
-    PyObject *type = PyDict_GetItemWithError(self->scope, str_type);
-    if (type == NULL || !PyUnicode_Check(type)) return -1;
-    if (PyUnicode_CompareWithASCIIString(type, "http") == 0 && count_open(self) < 0) return -1;
+    if (is_http(self->scope) && count_open(self) < 0) return -1;
     if (set(&self->_token, PyContextVar_Set(own.variable, self->_own)) < 0) return -1;
     return set(&self->_beside, PyContextVar_Set(own.beside, self->id));
 }
@@ -198,7 +201,9 @@ static int look_at(PyObject *requests, PyObject *scope, Found *found)
     if ((found->wall = clock_of(http.asgi_names, str_time_ns)) == NULL) return -1;
     if ((found->tick = clock_of(http.asgi_names, str_perf_counter_ns)) == NULL) return -1;
     PyObject *path = PyDict_GetItemWithError(scope, str_path), *method = PyDict_GetItemWithError(scope, str_method);
-    if (path == NULL || method == NULL || (found->method = PyDict_GetItemWithError(http.methods, method)) == NULL) return 0;
+    PyObject *type = PyDict_GetItemWithError(scope, str_type);
+    if (type == NULL || !PyUnicode_CheckExact(type) || path == NULL || method == NULL) return 0;
+    if ((found->method = PyDict_GetItemWithError(http.methods, method)) == NULL) return 0;
     int other = may_be_excluded(requests, path);
     if (other != 0) return other < 0 ? -1 : 0;
     if ((found->current = current_context()) == NULL) return -1;

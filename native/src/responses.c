@@ -14,7 +14,7 @@ static int is_same(PyObject *one, PyObject *name, PyObject *other, PyObject *its
     return same;
 }
 
-/* What the application sends -------------------------------------------------------------------------------------- */
+/* What the application sends --------------------------------------------------------------------------------------- */
 
 static int is_length(PyObject *name)
 {
@@ -79,7 +79,8 @@ static void take_handled(Request *self)
 /* Returns the message with the request id; NULL without an error where Python is to look closer. */
 static PyObject *started(Request *self, PyObject *message)
 {
-    PyObject *status = PyDict_GetItemWithError(message, str_status), *headers = PyDict_GetItemWithError(message, str_headers), *length = NULL;
+    PyObject *status = PyDict_GetItemWithError(message, str_status), *length = NULL;
+    PyObject *headers = PyDict_GetItemWithError(message, str_headers);
     if (status == NULL || !PyLong_CheckExact(status) || is_usual(headers, &length) != 1) return NULL;
     long number = PyLong_AsLong(status);
     if (number < 100 || number >= 500) return NULL;
@@ -100,7 +101,8 @@ static PyObject *request_send(PyObject *object, PyObject *message)
 {
     Request *self = (Request *)object;
     PyObject *type = PyDict_CheckExact(message) ? PyDict_GetItemWithError(message, str_type) : NULL;
-    if (type == NULL || !PyUnicode_Check(type)) return in_python(http.send, object, &message, 1, NULL);
+    if (type == NULL || !PyUnicode_Check(type) || self->_send == NULL)
+        return in_python(http.send, object, &message, 1, NULL);
     if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) {
         PyObject *more = PyDict_GetItemWithError(message, str_more_body);
         int goes_on = more == NULL ? 0 : PyObject_IsTrue(more);
@@ -118,12 +120,13 @@ static PyObject *request_send(PyObject *object, PyObject *message)
     return sent;
 }
 
-/* Its end --------------------------------------------------------------------------------------------------------- */
+/* Its end ---------------------------------------------------------------------------------------------------------- */
 
 /* Whether nothing went wrong, and nobody has added anything to the span. */
 static int is_common(Request *self)
 {
-    if (self->_noted != Py_None || self->_exported != Py_False || self->_span == NULL || self->_cell == NULL) return 0;
+    if (self->_noted != Py_None || self->_exported != Py_False || self->_requests == NULL) return 0;
+    if (self->_span == NULL || self->_cell == NULL) return 0;
     if ((PyObject *)Py_TYPE(self->_span) != http.span || !PyList_CheckExact(self->_cell)) return 0;
     if (((ServerSpan *)self->_span)->parent != Py_None || self->_kind != http.server_kind) return 0;
     return self->_direct == NULL || self->_direct == Py_None ? 0 : is_none(self->_span, str_added);
@@ -159,7 +162,8 @@ static int note_end(Request *self)
 /* Returns what all requests like this one share, where that is known; NULL without an error where it is not. */
 static PyObject *series_known(Request *self, PyObject *metrics, PyObject *route)
 {
-    PyObject *server = PyDict_GetItemWithError(self->scope, str_server), *version = PyDict_GetItemWithError(self->scope, str_http_version);
+    PyObject *server = PyDict_GetItemWithError(self->scope, str_server);
+    PyObject *version = PyDict_GetItemWithError(self->scope, str_http_version);
     if (server != NULL && server != Py_None && !PyTuple_CheckExact(server)) return NULL;
     PyObject *protocol = version == NULL ? NULL : PyDict_GetItemWithError(http.versions, version);
     if (PyErr_Occurred()) return NULL;
