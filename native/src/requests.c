@@ -41,7 +41,7 @@ static int may_be_excluded(PyObject *requests, PyObject *path)
     return PyErr_Occurred() ? -1 : found;
 }
 
-/* Whether headers hold what the global propagator looks for, or that is not http. */
+/* Whether headers hold what the global propagator looks for, or that is not known. */
 static int may_have_trace(PyObject *requests, PyObject *headers)
 {
     PyObject *now = ask_module(http.asgi_names, str_propagate, str_get_global_textmap, NULL);

@@ -1,4 +1,4 @@
-"""Calls of one row each, read many at once: each by itself takes five times as long.
+"""Calls of one row each, read many at once: each by itself takes several times as long.
 
 What they gave is compared and counted by numpy, column by column. Whatever is not plain is left to be read by itself,
 as ``_sklearn_outputs`` does; both give the same.
