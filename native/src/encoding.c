@@ -197,8 +197,7 @@ static PyObject *message(PyObject *module, PyObject *const *args, Py_ssize_t n)
     Py_XDECREF(parts.id);
     Py_XDECREF(parts.id_head);
     if (made != NULL) return made;
-    PyErr_Clear(); /* Python finds out again, and says so */
-    return PyObject_Vectorcall(http_span.message, args, n, NULL);
+    return forget() < 0 ? NULL : PyObject_Vectorcall(http_span.message, args, n, NULL);
 }
 
 static PyMethodDef message_function = {

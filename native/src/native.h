@@ -167,6 +167,14 @@ static inline int is_none(PyObject *owner, PyObject *name)
     return found == NULL ? -1 : found == Py_None;
 }
 
+/* Forgets a fault that Python will find again; -1 where it is no `Exception`, such as an interrupt. */
+static inline int forget(void)
+{
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) return -1;
+    PyErr_Clear();
+    return 0;
+}
+
 /* Puts a new value, whose reference it takes, in place of the one before; NULL is a failure, and changes nothing. */
 static inline int set(PyObject **place, PyObject *value)
 {

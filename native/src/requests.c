@@ -245,10 +245,7 @@ static PyObject *requests_begin(PyObject *self, PyObject *const *args, Py_ssize_
     Py_XDECREF(found.current);
     Py_XDECREF(found.direct);
     if (made != NULL) return made;
-    if (common != 1) { /* Python finds out again, and says so where it failed */
-        PyErr_Clear();
-        return in_python(http.begin, self, args, n, names);
-    }
+    if (common != 1) return forget() < 0 ? NULL : in_python(http.begin, self, args, n, names);
     if (guarded("integrations.asgi.begin") < 0) return NULL;
     Py_RETURN_NONE;
 }

@@ -111,10 +111,7 @@ static PyObject *request_send(PyObject *object, PyObject *message)
                        : PyObject_CallMethodOneArg(object, str__last, message);
     }
     PyObject *made = PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0 ? started(self, message) : NULL;
-    if (made == NULL) {
-        PyErr_Clear();
-        return in_python(http.send, object, &message, 1, NULL);
-    }
+    if (made == NULL) return forget() < 0 ? NULL : in_python(http.send, object, &message, 1, NULL);
     PyObject *sent = PyObject_CallOneArg(self->_send, made);
     Py_DECREF(made);
     return sent;
@@ -282,10 +279,7 @@ static PyObject *request_finish(PyObject *object, PyObject *nothing)
 {
     Request *self = (Request *)object;
     int common = is_common(self);
-    if (common != 1) {
-        PyErr_Clear();
-        return in_python(http.finish, object, NULL, 0, NULL);
-    }
+    if (common != 1) return forget() < 0 ? NULL : in_python(http.finish, object, NULL, 0, NULL);
     if (end(self) < 0 && guarded("integrations.asgi") < 0) return NULL;
     Py_RETURN_NONE;
 }

@@ -225,7 +225,7 @@ PyObject *served_done(PyObject *object, PyObject *const *args, Py_ssize_t n)
 {
     Served *self = (Served *)object;
     int common = n == 3 ? is_common(self, args[0], args[1]) : 0;
-    if (common < 0) PyErr_Clear(); /* Python finds out again, and says so */
+    if (common < 0 && forget() < 0) return NULL;
     if (common <= 0) return in_python(own.served_done, object, args, n, NULL);
     if (set(&self->base.ended, clock_of(own.prediction_names, str_perf_counter_ns)) < 0) return NULL;
     if (finish(self, args[0], args[1], args[2]) < 0 && guarded("sklearn.finish") < 0) return NULL;
