@@ -270,7 +270,7 @@ class Recorder:
         """Read what was predicted, where that was left to this thread."""
         kinds: set[type[Prediction]] = set(map(type, predictions))
         for kind in kinds:
-            some = [p for p in predictions if type(p) is kind]
+            some = [p for p in predictions if type(p) is kind] if kind.reads_later else []
             for i in range(0, len(some), TOGETHER):
                 self._let_others(pause)
                 with guard("recorder.read"):

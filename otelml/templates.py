@@ -116,9 +116,7 @@ def events(columns: Columns, described: Iterable[Attributes], said: Sequence[str
 
 
 def _body(text: str) -> bytes:
-    data = text.encode()
-    inner = b"\x0a" + varint(len(data))
-    return b"".join((b"\x2a", varint(len(data) + len(inner)), inner, data))
+    return encoding.sized(b"\x2a", encoding.sized(b"\x0a", text.encode()))
 
 
 Column: TypeAlias = "bytes | list[bytes] | tuple[bytes, int]"
@@ -127,11 +125,8 @@ Column: TypeAlias = "bytes | list[bytes] | tuple[bytes, int]"
 
 def framed(tag: bytes, n: int, *columns: Column) -> list[bytes]:
     """Return n messages of parts, each with ``tag`` and its length."""
-    return [_framed(tag, b"".join(parts)) for parts in zip(*[_parts(column, n) for column in columns], strict=True)]
-
-
-def _framed(tag: bytes, message: bytes) -> bytes:
-    return tag + varint(len(message)) + message
+    whole = (b"".join(parts) for parts in zip(*[_parts(column, n) for column in columns], strict=True))
+    return [encoding.sized(tag, message) for message in whole]
 
 
 def _parts(column: Column, n: int) -> Sequence[bytes]:

@@ -32,17 +32,6 @@ static int is_free(PyObject *around)
     return 1;
 }
 
-/* Whether these calls are measured now, by the recorder that the plan knows. */
-static int is_known(PyObject *active, PyObject *plan)
-{
-    PyObject *ours = PyObject_GetAttr(active, str_recorder);
-    PyObject *known = ours == NULL ? NULL : PyObject_GetAttr(plan, str_recorder);
-    int same = known == NULL ? -1 : known == ours;
-    Py_XDECREF(ours);
-    Py_XDECREF(known);
-    return same;
-}
-
 /* Begins a common call, and finds the estimator behind it; 0 where Python is to look closer. */
 static int begin(PyObject *active, PyObject *model, PyObject *method, PyObject **call, PyObject **final)
 {
@@ -55,7 +44,8 @@ static int begin(PyObject *active, PyObject *model, PyObject *method, PyObject *
     if (common == 1) {
         PyObject *args[] = {model, method};
         found = PyObject_Vectorcall(own.final_estimator, args, 2, NULL);
-        common = found == NULL ? -1 : is_known(active, PyTuple_GET_ITEM(found, 1));
+        /* whether these calls are measured now, by the recorder that the plan knows */
+        common = found == NULL ? -1 : is_same(active, PyTuple_GET_ITEM(found, 1), str_recorder);
     }
     if (common == 1) {
         *final = Py_NewRef(PyTuple_GET_ITEM(found, 0));

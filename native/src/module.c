@@ -58,6 +58,18 @@ int replace_methods(PyObject *type, PyMethodDef *methods)
     return 0;
 }
 
+/* Puts the only method of these in the place of the one in Python, which is kept. */
+PyObject *replace_one(PyObject *type, PyMethodDef *methods, PyObject **in_python)
+{
+    if (!PyType_Check(type)) {
+        PyErr_Format(PyExc_TypeError, "what is to get %s() is no type", methods->ml_name);
+        return NULL;
+    }
+    if (set(in_python, PyObject_GetAttrString(type, methods->ml_name)) < 0) return NULL;
+    if (replace_methods(type, methods) < 0) return NULL;
+    Py_RETURN_NONE;
+}
+
 /* What is kept here is the objects of one interpreter; another one in the same process goes without. */
 static PyInterpreterState *home;
 

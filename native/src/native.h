@@ -167,6 +167,17 @@ static inline int is_none(PyObject *owner, PyObject *name)
     return found == NULL ? -1 : found == Py_None;
 }
 
+/* Whether an attribute is one and the same object in both; -1 where that can't be told. */
+static inline int is_same(PyObject *one, PyObject *other, PyObject *name)
+{
+    PyObject *first = PyObject_GetAttr(one, name);
+    PyObject *second = first == NULL ? NULL : PyObject_GetAttr(other, name);
+    int same = second == NULL ? -1 : first == second;
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return same;
+}
+
 /* Forgets a fault that Python will find again; -1 where it is no `Exception`, such as an interrupt. */
 static inline int forget(void)
 {
@@ -207,6 +218,7 @@ PyObject *clock_of(PyObject *names, PyObject *name);
 int guarded(const char *site);
 PyObject *in_python(PyObject *method, PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names);
 int replace_methods(PyObject *type, PyMethodDef *methods);
+PyObject *replace_one(PyObject *type, PyMethodDef *methods, PyObject **in_python);
 
 /* predictions.c */
 int choose_way(Prediction *self);

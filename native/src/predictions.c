@@ -320,11 +320,5 @@ static PyMethodDef recorder_methods[] = {
 
 PyObject *use_recorder(PyObject *module, PyObject *type)
 {
-    if (!PyType_Check(type)) {
-        PyErr_SetString(PyExc_TypeError, "use_recorder() takes a type");
-        return NULL;
-    }
-    if (set(&own.recorder_put, PyObject_GetAttrString(type, "put")) < 0) return NULL;
-    if (replace_methods(type, recorder_methods) < 0) return NULL;
-    Py_RETURN_NONE;
+    return replace_one(type, recorder_methods, &own.recorder_put);
 }

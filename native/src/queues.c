@@ -42,11 +42,5 @@ static PyMethodDef methods[] = {
 
 PyObject *use_queue(PyObject *module, PyObject *type)
 {
-    if (!PyType_Check(type)) {
-        PyErr_SetString(PyExc_TypeError, "use_queue() takes a type");
-        return NULL;
-    }
-    if (set(&queue_put_parts, PyObject_GetAttrString(type, "put_parts")) < 0) return NULL;
-    if (replace_methods(type, methods) < 0) return NULL;
-    Py_RETURN_NONE;
+    return replace_one(type, methods, &queue_put_parts);
 }

@@ -3,17 +3,6 @@
 
 #include "native.h"
 
-/* Whether two attributes are one and the same object; -1 where that can't be told. */
-static int is_same(PyObject *one, PyObject *name, PyObject *other, PyObject *its)
-{
-    PyObject *first = PyObject_GetAttr(one, name);
-    PyObject *second = first == NULL ? NULL : PyObject_GetAttr(other, its);
-    int same = second == NULL ? -1 : first == second;
-    Py_XDECREF(first);
-    Py_XDECREF(second);
-    return same;
-}
-
 /* What the application sends --------------------------------------------------------------------------------------- */
 
 static int is_length(PyObject *name)
@@ -194,7 +183,7 @@ static int queue_span(Request *self)
     PyObject *encoded = PyObject_GetAttr(self->_series, str_encoded), *tracer = NULL, *parts = NULL;
     if (queue != NULL && home != NULL) tracer = PyObject_GetAttr(self->_direct, str_tracer);
     int done = tracer == NULL || encoded == NULL ? -1 : queue != Py_None && encoded != Py_None;
-    if (done == 1) done = is_same(tracer, str_resource, home, str_resource);
+    if (done == 1) done = is_same(tracer, home, str_resource);
     if (done == 1) {
         parts = PyTuple_Pack(7, encoded, span->ids, own.zero, Py_False, span->start_ns, span->end_ns, self->id);
         PyObject *args[] = {queue, parts, home}, *nothing = NULL;

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from opentelemetry.context.context import Context
 
@@ -254,11 +254,14 @@ class Served(ServedFields, Prediction):
 
     # On the recorder's thread -------------------------------------------------------------------------------
 
+    reads_later: ClassVar[bool] = True
+
     @classmethod
     def read_all(cls, predictions: list[Any]) -> None:
         """Read what was predicted by many calls, those of one row at once."""
         _sklearn_rows.read(predictions)
-        super().read_all(predictions)
+        for call in predictions:
+            call.outcome()
 
     def take(self, seen: Result) -> None:
         """Take what was read of it."""
