@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel_context
 
-from otelml import semconv
+from otelml import _native, semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +50,10 @@ if hasattr(os, "register_at_fork"):
 def new_id() -> str:
     """Return a fresh id: 128 random bits as 32 hex digits."""
     return f"{_random.getrandbits(128):032x}"
+
+
+if _native.module is not None:
+    new_id = _native.module.use_ids(_random)
 
 
 def valid(value: str) -> bool:

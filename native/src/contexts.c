@@ -94,6 +94,39 @@ static PyObject *use_context(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Request ids -------------------------------------------------------------------------------------------------- */
+
+#define ID_BITS 128
+
+static PyObject *draw_bits, *id_bits;
+
+/* Returns a fresh request id, as `context.new_id` does. */
+static PyObject *new_id(PyObject *module, PyObject *nothing)
+{
+    PyObject *number = PyObject_CallOneArg(draw_bits, id_bits);
+    PyObject *hex = number == NULL ? NULL : PyNumber_ToBase(number, 16), *id = NULL; /* with 0x before it */
+    Py_XDECREF(number);
+    Py_ssize_t letters = hex == NULL ? 0 : PyUnicode_GET_LENGTH(hex) - 2, all = ID_BITS / 4;
+    if (hex != NULL && letters <= all) id = PyUnicode_New(all, 127);
+    if (id != NULL) {
+        memset(PyUnicode_1BYTE_DATA(id), '0', all);
+        memcpy(PyUnicode_1BYTE_DATA(id) + all - letters, PyUnicode_1BYTE_DATA(hex) + 2, letters);
+    }
+    Py_XDECREF(hex);
+    return id;
+}
+
+static PyMethodDef new_id_function = {
+    "new_id", new_id, METH_NOARGS, "new_id($module, /)\n--\n\nReturn a fresh id: 128 random bits as 32 hex digits."};
+
+/* Returns `new_id`, which draws its bits from the generator given. */
+PyObject *use_ids(PyObject *module, PyObject *random)
+{
+    if (set(&draw_bits, PyObject_GetAttrString(random, "getrandbits")) < 0) return NULL;
+    if (set(&id_bits, PyLong_FromLong(ID_BITS)) < 0) return NULL;
+    return PyCFunction_New(&new_id_function, NULL);
+}
+
 PyMethodDef context_functions[] = {
     {"with_span", (PyCFunction)(void (*)(void))with_span, METH_FASTCALL, NULL},
     {"detach", detach, METH_O, NULL},

@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define CONTRACT 2 /* what `otelml._native` must expect, to use it */
+#define CONTRACT 3 /* what `otelml._native` must expect, to use it */
 
 struct Own own;
 
@@ -86,6 +86,7 @@ static PyMethodDef functions[] = {
     {"use_recorder", use_recorder, METH_O, NULL},
     {"use_served", use_served, METH_VARARGS, NULL},
     {"use_calls", use_calls, METH_VARARGS, NULL},
+    {"use_ids", use_ids, METH_O, NULL},
     {"use_message", use_message, METH_VARARGS, NULL},
     {"use_queue", use_queue, METH_O, NULL},
     {"use_requests", use_requests, METH_VARARGS, NULL},
@@ -111,7 +112,7 @@ static int prepare(PyObject *module)
     if (set(&own.empty, PyTuple_New(0)) < 0) return -1;
     set(&own.flags, Py_NewRef(own.zero));
     PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType, &ServerSpanFieldsType,
-                             &RequestFieldsType};
+                             &RequestFieldsType, &LastType};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0) return -1;
     if (PyModule_AddFunctions(module, context_functions) < 0) return -1;

@@ -119,7 +119,7 @@ struct Own {
     PyObject *stage_type, *stage_names, *stage_begin, *stage_exit;
     PyObject *prediction_type, *prediction_names, *prediction_begin, *prediction_exit, *prediction_stage;
     PyObject *recorder_put;
-    PyObject *served_type, *served_done, *here, *nowhere, *numpy, *array;
+    PyObject *served_type, *served_done, *served_make_stages, *here, *nowhere, *numpy, *array, *float64, *result, *dtype_name;
     PyObject *running, *outer, *switch_, *silent, *final_estimator, *serve, *libraries, *own_methods, *elsewhere,
         *frame_above;
 };
@@ -141,13 +141,14 @@ extern struct Http http;
     X(append) X(_endings) X(_expression) X(_fields) X(_propagator) X(propagate) X(get_global_textmap) X(_direct)       \
     X(processors) X(seen) X(_decide) X(_random) X(context) X(new_id) X(accept) X(facts) X(synthetic) X(root_path)      \
     X(metrics) X(routes) X(of_served) X(_find_series) X(encoded) X(tracer) X(resource) X(_home) X(_queue) X(_parts)    \
-    X(_items) X(_closed) X(batch) X(_thread) X(put_parts) X(waiting) X(record) X(_fold) X(added) X(_last) X(_active)   \
+    X(_items) X(_closed) X(batch) X(_thread) X(put_parts) X(waiting) X(record) X(_fold) X(added) X(_active)   \
     X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                     \
-    X(get_global_response_propagator)
+    X(get_global_response_propagator) X(take) X(capture) X(rows) X(shape) X(input_shape) X(input_dtype) X(missing)     \
+    X(classes) X(confidence) X(item) X(ndim) X(float64) X(inference) X(preprocessing)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)
 
-extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType;
+extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType, LastType;
 
 /* Whether an attribute is True, as those of ours that are set by Python are; -1 where it can't be told. */
 static inline int is_true(PyObject *owner, PyObject *name)
@@ -225,14 +226,17 @@ int choose_way(Prediction *self);
 int take_ids(Prediction *self, PyObject *around);
 int set_active(Prediction *self, int open);
 int put_away(Prediction *self);
+PyObject *new_stage(Prediction *self, PyObject *name);
 
 /* requests.c: asks a function of a module that is known by a name among `names`. */
 PyObject *ask_module(PyObject *names, PyObject *module, PyObject *name, PyObject *given);
 
 /* responses.c */
+PyObject *length_of(PyObject *header);
 extern PyMethodDef request_methods[];
 
 /* What otelml hands over, in the file that needs it. */
+PyObject *use_ids(PyObject *module, PyObject *random);
 extern PyMethodDef context_functions[], encoding_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);
 PyObject *use_prediction(PyObject *module, PyObject *args);
@@ -243,6 +247,9 @@ PyObject *use_calls(PyObject *module, PyObject *args);
 PyObject *use_message(PyObject *module, PyObject *args);
 PyObject *use_queue(PyObject *module, PyObject *type);
 PyObject *use_requests(PyObject *module, PyObject *args);
+
+/* rows.c */
+int read_row(Served *self, PyObject *answer, PyObject *inputs, PyObject *final, PyObject **result);
 
 /* served.c */
 PyObject *served_begun(PyObject *plan, PyObject *around, PyObject *waiting);

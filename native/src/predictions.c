@@ -201,8 +201,8 @@ static PyObject *prediction_exit(PyObject *object, PyObject *const *args, Py_ssi
     Py_RETURN_NONE;
 }
 
-/* Makes a stage whose name is known. */
-static PyObject *new_stage(Prediction *self, PyObject *name)
+/* Makes a stage whose name is known; NULL without an error where it is not. */
+PyObject *new_stage(Prediction *self, PyObject *name)
 {
     PyObject *stages = PyObject_GetAttr(self->series, str_stages);
     if (stages == NULL) return NULL;

@@ -112,7 +112,7 @@ static PyObject *read_header(PyObject *headers, const char *name, PyObject *func
     PyObject *value = PyDict_GetItemWithError(headers, key);
     Py_DECREF(key);
     if (value == NULL) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    return ask_module(http.names, str_facts, function, value);
+    return function == str_size ? length_of(value) : ask_module(http.names, str_facts, function, value);
 }
 
 static PyObject *id_of(PyObject *headers)

@@ -3,6 +3,8 @@
 
 #include "native.h"
 
+#define MOST_DIGITS 18 /* `_request_facts._MOST_DIGITS` */
+
 /* What the application sends --------------------------------------------------------------------------------------- */
 
 static int is_length(PyObject *name)
@@ -44,10 +46,24 @@ static PyObject *with_id(PyObject *headers, PyObject *id)
     return made;
 }
 
+/* Returns the number that a header says, as `_request_facts.size` does. */
+PyObject *length_of(PyObject *header)
+{
+    Py_ssize_t n = PyBytes_CheckExact(header) ? PyBytes_GET_SIZE(header) : 0;
+    long long size = 0;
+    if (n < 1 || n > MOST_DIGITS) return ask_module(http.names, str_facts, str_size, header);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        char digit = PyBytes_AS_STRING(header)[i];
+        if (digit < '0' || digit > '9') Py_RETURN_NONE;
+        size = 10 * size + (digit - '0');
+    }
+    return PyLong_FromLongLong(size);
+}
+
 static int take_length(Request *self, PyObject *length)
 {
     if (length == NULL) return 0;
-    PyObject *size = ask_module(http.names, str_facts, str_size, length);
+    PyObject *size = length_of(length);
     if (size == NULL) return -1;
     int is = PyObject_IsTrue(size);
     if (is == 1) set(&self->_response_size, Py_NewRef(size));
@@ -86,6 +102,144 @@ static PyObject *started(Request *self, PyObject *message)
     return made;
 }
 
+/* The last part of the response on its way: what the server's own `send` returned, and the request that it ends. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *sending;
+    Request *request;
+} Last;
+
+/* Takes note that the response has been sent, unless that was done. */
+static int ended(Request *self)
+{
+    if (!is_zero(self->_end)) return 0;
+    PyObject *now = clock_of(http.names, str_perf_counter_ns), *sum = NULL;
+    if (now != NULL) sum = PyNumber_Add(self->_wall, now);
+    int done = set(&self->_end, sum == NULL ? NULL : PyNumber_Subtract(sum, self->_start));
+    Py_XDECREF(now);
+    Py_XDECREF(sum);
+    if (done < 0 || self->_span == NULL || (PyObject *)Py_TYPE(self->_span) != http.span) return done;
+    ServerSpan *span = (ServerSpan *)self->_span;
+    if (is_zero(span->end_ns)) set(&span->end_ns, Py_NewRef(self->_end));
+    return 0;
+}
+
+/* Goes on where the server's `send` waits for nothing more: with what it returned, or its error. */
+static PyObject *last_next(Last *self)
+{
+    PyObject *value = NULL;
+    PySendResult state = PyIter_Send(self->sending, Py_None, &value);
+    if (state != PYGEN_RETURN) return value;
+    Py_DECREF(value);
+    ended(self->request); /* an error goes on, as it would from a coroutine */
+    return NULL;
+}
+
+static PyObject *last_send(Last *self, PyObject *given)
+{
+    PyObject *value = NULL;
+    PySendResult state = PyIter_Send(self->sending, given, &value);
+    if (state != PYGEN_RETURN) return value;
+    Py_DECREF(value);
+    if (ended(self->request) == 0) PyErr_SetNone(PyExc_StopIteration);
+    return NULL;
+}
+
+static PyObject *last_throw(Last *self, PyObject *args)
+{
+    PyObject *throw = PyObject_GetAttrString(self->sending, "throw");
+    if (throw == NULL) return NULL; /* coroutines and futures have it */
+    PyObject *value = PyObject_CallObject(throw, args);
+    Py_DECREF(throw);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyErr_Clear();
+        if (ended(self->request) == 0) PyErr_SetNone(PyExc_StopIteration);
+    }
+    return value;
+}
+
+static PyObject *last_close(Last *self, PyObject *nothing)
+{
+    PyObject *close = PyObject_GetAttrString(self->sending, "close");
+    if (close == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear(); /* it has nothing to close, as a future */
+        Py_RETURN_NONE;
+    }
+    PyObject *done = close == NULL ? NULL : PyObject_CallNoArgs(close);
+    Py_XDECREF(close);
+    return done;
+}
+
+static int last_traverse(Last *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->sending);
+    Py_VISIT(self->request);
+    return 0;
+}
+
+static int last_clear(Last *self)
+{
+    Py_CLEAR(self->sending);
+    Py_CLEAR(self->request);
+    return 0;
+}
+
+static void last_dealloc(Last *self)
+{
+    PyObject_GC_UnTrack(self);
+    last_clear(self);
+    PyObject_GC_Del(self);
+}
+
+static PyMethodDef last_methods[] = {
+    {"send", (PyCFunction)last_send, METH_O, NULL},
+    {"throw", (PyCFunction)last_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)last_close, METH_NOARGS, NULL},
+    {NULL},
+};
+
+static PyAsyncMethods last_async = {.am_await = PyObject_SelfIter};
+
+PyTypeObject LastType = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "otelml_native.Last",
+    .tp_doc = "The last part of a response on its way.",
+    .tp_basicsize = sizeof(Last),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = (destructor)last_dealloc,
+    .tp_traverse = (traverseproc)last_traverse,
+    .tp_clear = (inquiry)last_clear,
+    .tp_as_async = &last_async,
+    .tp_iter = PyObject_SelfIter,
+    .tp_iternext = (iternextfunc)last_next,
+    .tp_methods = last_methods,
+};
+
+/* Returns what is to be iterated of something awaitable: a coroutine itself. */
+static PyObject *iterator_of(PyObject *awaitable)
+{
+    if (PyCoro_CheckExact(awaitable)) return Py_NewRef(awaitable);
+    PyAsyncMethods *methods = Py_TYPE(awaitable)->tp_as_async;
+    if (methods != NULL && methods->am_await != NULL) return methods->am_await(awaitable);
+    PyErr_Format(PyExc_TypeError, "object %.100s can't be used in 'await' expression", Py_TYPE(awaitable)->tp_name);
+    return NULL;
+}
+
+static PyObject *last(Request *self, PyObject *message)
+{
+    PyObject *awaitable = PyObject_CallOneArg(self->_send, message);
+    PyObject *sending = awaitable == NULL ? NULL : iterator_of(awaitable);
+    Py_XDECREF(awaitable);
+    Last *made = sending == NULL ? NULL : PyObject_GC_New(Last, &LastType);
+    if (made == NULL) {
+        Py_XDECREF(sending);
+        return NULL;
+    }
+    made->sending = sending;
+    made->request = (Request *)Py_NewRef((PyObject *)self);
+    PyObject_GC_Track(made);
+    return (PyObject *)made;
+}
+
 static PyObject *request_send(PyObject *object, PyObject *message)
 {
     Request *self = (Request *)object;
@@ -96,8 +250,7 @@ static PyObject *request_send(PyObject *object, PyObject *message)
         PyObject *more = PyDict_GetItemWithError(message, str_more_body);
         int goes_on = more == NULL ? 0 : PyObject_IsTrue(more);
         if (goes_on < 0 || PyErr_Occurred()) return NULL;
-        return goes_on ? PyObject_CallOneArg(self->_send, message)
-                       : PyObject_CallMethodOneArg(object, str__last, message);
+        return goes_on ? PyObject_CallOneArg(self->_send, message) : last(self, message);
     }
     PyObject *made = PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0 ? started(self, message) : NULL;
     if (made == NULL) return forget() < 0 ? NULL : in_python(http.send, object, &message, 1, NULL);
@@ -126,22 +279,6 @@ static int go_out(Request *self)
     if (PyContextVar_Reset(own.beside, self->_beside) == 0) return 0;
     if (!PyErr_ExceptionMatches(PyExc_ValueError)) return -1;
     PyErr_Clear(); /* closed from somewhere else, as a coroutine is that nobody waits for */
-    return 0;
-}
-
-/* Takes note that the response has been sent, unless that was done. */
-static int note_end(Request *self)
-{
-    ServerSpan *span = (ServerSpan *)self->_span;
-    if (is_zero(self->_end)) {
-        PyObject *now = clock_of(http.names, str_perf_counter_ns), *sum = NULL;
-        if (now != NULL) sum = PyNumber_Add(self->_wall, now);
-        int done = set(&self->_end, sum == NULL ? NULL : PyNumber_Subtract(sum, self->_start));
-        Py_XDECREF(now);
-        Py_XDECREF(sum);
-        if (done < 0) return -1;
-    }
-    if (is_zero(span->end_ns)) set(&span->end_ns, Py_NewRef(self->_end));
     return 0;
 }
 
@@ -202,7 +339,7 @@ static int queue_span(Request *self)
 static int export_span(Request *self, PyObject *metrics)
 {
     set(&self->_exported, Py_NewRef(Py_True));
-    if (note_end(self) < 0 || find_series(self, metrics) < 0) return -1;
+    if (ended(self) < 0 || find_series(self, metrics) < 0) return -1;
     int done = queue_span(self);
     if (done != 0) return done < 0 ? -1 : 0;
     PyObject *args[] = {self->_direct, self->_span, self->_series, self->id, self->_kind};

@@ -118,6 +118,71 @@ static PyObject *served_begin(PyObject *self, PyObject *const *args, Py_ssize_t 
     Py_RETURN_NONE;
 }
 
+/* When somebody looks, or the recorder ------------------------------------------------------------------------- */
+
+/* Takes the span's ids, once. */
+static int identify(Served *self)
+{
+    if (!is_zero(self->base.ids)) return 0;
+    int done = take_ids(&self->base, self->around);
+    if (done != 0) return done < 0 ? -1 : 0;
+    PyObject *nothing = PyObject_CallMethodNoArgs((PyObject *)self, str__identify);
+    Py_XDECREF(nothing);
+    return nothing == NULL ? -1 : 0;
+}
+
+/* Whether it has ended, and its spans are our own. */
+static int is_over(Served *self)
+{
+    Prediction *p = &self->base;
+    return self->made == Py_None && !is_zero(p->ended) && p->other == Py_None && p->way != NULL &&
+           (PyObject *)Py_TYPE(p->way) == own.direct;
+}
+
+/* Adds a stage that began at a time; NULL without an error where its name is new to the model. */
+static Stage *add_stage(Served *self, PyObject *stages, PyObject *name, PyObject *started)
+{
+    Prediction *p = &self->base;
+    Stage *stage = (Stage *)new_stage(p, name);
+    if (stage == NULL) return NULL;
+    set(&stage->started, Py_NewRef(started));
+    int done = p->sampled == Py_True ? set(&stage->span_id, PyObject_CallMethodNoArgs(p->way, str_span_id)) : 0;
+    if (done == 0) done = PyList_Append(stages, (PyObject *)stage);
+    Py_DECREF(stage); /* the list has it */
+    return done < 0 ? NULL : stage;
+}
+
+/* Returns the last of its stages, added to `stages`. */
+static Stage *add_stages(Served *self, PyObject *stages)
+{
+    Prediction *p = &self->base;
+    Stage *last = add_stage(self, stages, self->two == Py_True ? str_preprocessing : str_inference, p->started);
+    if (last != NULL && !is_zero(self->turned)) {
+        set(&last->ended, Py_NewRef(self->turned));
+        last = add_stage(self, stages, str_inference, self->turned);
+    }
+    if (last != NULL) set(&last->ended, Py_NewRef(p->ended));
+    return last;
+}
+
+static PyObject *served_make_stages(PyObject *object, PyObject *nothing)
+{
+    Served *self = (Served *)object;
+    Prediction *p = &self->base;
+    if (!is_over(self)) return PyObject_CallOneArg(own.served_make_stages, object);
+    int done = is_zero(p->number) ? set(&p->number, PyObject_CallMethodNoArgs(p->sink, str_number)) : 0;
+    if (done == 0) done = identify(self);
+    PyObject *stages = done < 0 ? NULL : PyList_New(0);
+    Stage *last = stages == NULL ? NULL : add_stages(self, stages);
+    if (last != NULL) {
+        set(&self->step, Py_NewRef((PyObject *)last));
+        set(&self->made, Py_NewRef(stages));
+    }
+    Py_XDECREF(stages);
+    if (PyErr_Occurred() && forget() < 0) return NULL;
+    return last == NULL ? PyObject_CallOneArg(own.served_make_stages, object) : Py_NewRef(Py_None);
+}
+
 /* End ---------------------------------------------------------------------------------------------------------- */
 
 /* Whether it is a small array of numbers; -1 where that can't be told. */
@@ -186,16 +251,6 @@ static PyObject *copies(Served *self, PyObject *result, PyObject *inputs, PyObje
     return seen;
 }
 
-static int identify(Served *self)
-{
-    if (!is_zero(self->base.ids)) return 0;
-    int done = take_ids(&self->base, self->around);
-    if (done != 0) return done < 0 ? -1 : 0;
-    PyObject *nothing = PyObject_CallMethodNoArgs((PyObject *)self, str__identify);
-    Py_XDECREF(nothing);
-    return nothing == NULL ? -1 : 0;
-}
-
 /* Goes back to the context from before and hands it over, with nothing that the garbage collector would go through. */
 static int leave(Served *self)
 {
@@ -206,9 +261,19 @@ static int leave(Served *self)
     return set_active(p, 0) < 0 ? -1 : put_away(p);
 }
 
+/* Takes note of what is plain, and copies of whatever is left to the recorder's thread to read. */
+static int take_seen(Served *self, PyObject *result, PyObject *inputs, PyObject *final)
+{
+    PyObject *read = NULL;
+    int done = read_row(self, result, inputs, final, &read);
+    if (done == 1) return set(&self->base._observed, read);
+    if (done < 0 && forget() < 0) return -1;
+    return set(&self->seen, copies(self, result, inputs, final));
+}
+
 static int finish(Served *self, PyObject *result, PyObject *inputs, PyObject *final)
 {
-    int copied = set(&self->seen, copies(self, result, inputs, final));
+    int copied = take_seen(self, result, inputs, final);
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     int left = leave(self);
@@ -237,18 +302,24 @@ static PyMethodDef methods[] = {
     {"done", (PyCFunction)(void (*)(void))served_done, METH_FASTCALL,
      "done($self, result, inputs, final, /)\n--\n\n"
      "End it with what it was given and gave: copies of what is small, while the rest is read at once."},
+    {"_make_stages", served_make_stages, METH_NOARGS, NULL},
     {NULL},
 };
 
 PyObject *use_served(PyObject *module, PyObject *args)
 {
-    PyObject *type, *here, *nowhere, *numpy;
-    if (!PyArg_ParseTuple(args, "O!O!OO", &PyType_Type, &type, &PyType_Type, &here, &nowhere, &numpy)) return NULL;
-    if (set(&own.served_done, PyObject_GetAttrString(type, "done")) < 0 || replace_methods(type, methods) < 0)
+    PyObject *type, *here, *nowhere, *numpy, *result, *dtype_name;
+    if (!PyArg_ParseTuple(args, "O!O!OOO!O", &PyType_Type, &type, &PyType_Type, &here, &nowhere, &numpy, &PyType_Type,
+                          &result, &dtype_name))
+        return NULL;
+    if (set(&own.served_done, PyObject_GetAttrString(type, "done")) < 0 ||
+        set(&own.served_make_stages, PyObject_GetAttrString(type, "_make_stages")) < 0 || replace_methods(type, methods) < 0)
         return NULL;
     set(&own.served_type, Py_NewRef(type));
     set(&own.here, Py_NewRef(here));
     set(&own.nowhere, Py_NewRef(nowhere));
     set(&own.numpy, Py_NewRef(numpy)); /* imported by the first call, not by us */
+    set(&own.result, Py_NewRef(result));
+    set(&own.dtype_name, Py_NewRef(dtype_name));
     Py_RETURN_NONE;
 }

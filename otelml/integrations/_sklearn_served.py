@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from opentelemetry.context.context import Context
 
-from otelml import _sdk
+from otelml import _sdk, values
 from otelml._guard import guard
 from otelml._lazy import LazyModule
 from otelml.context import request_id_in
 from otelml.integrations import _sklearn_rows
 from otelml.integrations._sklearn_outputs import SMALL, asked, facts, small
 from otelml.prediction import Prediction
+from otelml.result import Result
 from otelml.spans import KEY, ErrorFacts, OwnSpan
 from otelml.tracers import DirectSpans
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from otelml.integrations._sklearn_calls import Plan
-    from otelml.result import Result
     from otelml.stage import Stage
 else:
     np = LazyModule("numpy")
@@ -183,21 +183,25 @@ class Served(ServedFields, Prediction):
         self.step = None
 
     def _settle(self) -> list[Stage]:
-        """Take ids and make the stages, as they would have been from the start."""
+        """Take ids and make the stages, once."""
         with _lock:
             if self.made is None:
-                stages: list[Stage] = []
-                special = self.special
-                with _STAGE:
-                    self.number = self.number or self.sink.number()
-                    self._identify()
-                    self._add(stages, "preprocessing" if self.two else "inference", self.started)
-                    if self.turned:
-                        self._turn(stages)
-                    stages[-1].ended = self.ended
-                self.special = special or self.special
-                self.made = stages
-            return self.made
+                self._make_stages()
+            return self.made  # type: ignore[return-value] # it is made
+
+    def _make_stages(self) -> None:
+        """Take ids and make the stages, as they would have been from the start."""
+        stages: list[Stage] = []
+        special = self.special
+        with _STAGE:
+            self.number = self.number or self.sink.number()
+            self._identify()
+            self._add(stages, "preprocessing" if self.two else "inference", self.started)
+            if self.turned:
+                self._turn(stages)
+            stages[-1].ended = self.ended
+        self.special = special or self.special
+        self.made = stages
 
     def _identify(self) -> None:
         """Take the span's ids, once."""
@@ -306,4 +310,4 @@ def read_now(plan: Plan, result: Any, final: Any) -> dict[str, Any]:
 
 
 if _sdk.native is not None:
-    _sdk.native.use_served(Served, Here, _NOWHERE, np)
+    _sdk.native.use_served(Served, Here, _NOWHERE, np, Result, values.dtype_name)

@@ -5,7 +5,9 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import otelml
+from otelml import _sdk
 from otelml.integrations import _sklearn_rows
+from otelml.integrations._sklearn_outputs import facts
 from otelml.testing import recording
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3))
@@ -54,7 +56,7 @@ INPUTS = [ROWS[:1], ROWS[1:2], ROWS[2:3].astype(np.float32), np.ones((1, 3), np.
 
 
 def known(model, method, **settings):
-    """Return what is known of calls, and how many of them were read together."""
+    """Return what is known of calls, how many were read as they ended, and how many of the others together."""
     with recording(integrations=["sklearn"], **settings):
         recorder = otelml.auto_instrument().recorder
         for inputs in INPUTS * 5:
@@ -63,27 +65,41 @@ def known(model, method, **settings):
         waiting = sum(call.seen is not None for call in calls)
         _sklearn_rows.read(calls)
         taken = waiting - sum(call.seen is not None for call in calls)
-        found = [call.outcome() for call in calls]
-        assert len({each.label for each in found}) > 0
-        return [{name: (type(value), value) for name, value in plain(each).items()} for each in found], taken
+        return [plain(call.outcome()) for call in calls], len(calls) - waiting, taken
+
+
+def alone(model, method):
+    """Return what is known of the same calls, each read by itself."""
+    with recording(integrations=["sklearn"]):
+        getattr(model, method)(INPUTS[0])
+        plan = otelml.auto_instrument().recorder._buffer[0].plan
+        labels = model.classes_ if plan.labelled else None
+        found = []
+        for inputs in INPUTS * 5:
+            call = otelml.prediction("model")
+            call.observe(inputs=inputs, **facts(method, getattr(model, method)(inputs), labels, plan.kind))
+            found.append(plain(call.outcome()))
+        return found
 
 
 def plain(seen):
-    """Return what is known, arrays as lists."""
+    """Return what is known by name, with its types; arrays as lists."""
+    seen.label  # noqa: B018 - made when it is asked for
     pairs = ((name, value) for name, value in vars(seen).items() if value is not None)
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in pairs}
+    values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in pairs}
+    return {name: (type(value), value) for name, value in values.items()}
 
 
 TOGETHER = {"booleans", "words", "float32", "classes", "numbers"}
 
 
 @pytest.mark.parametrize(("name", "model", "method"), [(name, *each) for name, each in MODELS.items()], ids=MODELS)
-def test_they_are_what_each_would_be(name, model, method, monkeypatch):
+def test_they_are_what_each_would_be(name, model, method):
     """Class, confidence, value, shapes, types and missing values are the same, in value and type."""
-    together, taken = known(model, method)
-    monkeypatch.setattr(_sklearn_rows, "FEW", 1_000)
-    assert known(model, method) == (together, 0)
-    assert taken == (25 if name in TOGETHER else 0)
+    found, at_once, taken = known(model, method)
+    assert found == alone(model, method)
+    assert at_once + taken == (25 if name in TOGETHER else 0)
+    assert (at_once > 0) == (_sdk.native is not None and name in TOGETHER)
 
 
 def test_missing_inputs_are_counted():
@@ -107,6 +123,6 @@ def test_missing_inputs_are_counted():
 @pytest.mark.parametrize("capture", ["none", "payload"])
 def test_where_less_or_more_is_kept_each_is_read_by_itself(capture):
     """Payloads are kept of all calls, or nothing is."""
-    found, taken = known(*MODELS["booleans"], capture=capture)
-    assert taken == 0
+    found, at_once, taken = known(*MODELS["booleans"], capture=capture)
+    assert (at_once, taken) == (0, 0)
     assert ("input_payload" in found[0], "confidence" in found[0]) == (capture == "payload", capture == "payload")
