@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from otelml import encoding, semconv
+from otelml import _sdk, encoding, semconv
 from otelml._lazy import LazyModule
 from otelml.encoding import Known, tagged
 from otelml.result import Result
@@ -85,23 +85,29 @@ class Description:
     def sentence(self) -> str:
         """Return one line for people, such as ``delay predicted late (0.83) in 4.2 ms``."""
         p, result = self.prediction, self.result
-        took = f"in {_readable(p.seconds)}"
         if p.error is not None:
-            return f"{p.series.model} failed with {p.error.type} {took}"
+            return f"{p.series.model} failed with {p.error.type} in {_readable(p.seconds)}"
         said = result.label
         if said is None:
             number = _number(result.values)
             rows = 1 if result.rows is None else result.rows
             said = f"{rows} rows" if number is None else f"{number:.6g}"
-        confidence = _number(result.confidence)
-        sure = "" if confidence is None else f" ({confidence:.2f})"
-        return f"{p.series.model} predicted {said}{sure} {took}"
+        return _predicted(p.series.model, said, _number(result.confidence), p.seconds)
+
+
+def _predicted(model: str, said: str, confidence: float | None, seconds: float) -> str:
+    sure = "" if confidence is None else f" ({confidence:.2f})"
+    return f"{model} predicted {said}{sure} in {_readable(seconds)}"
 
 
 def _readable(seconds: float) -> str:
     """Return a duration in three digits: milliseconds under a second."""
     millis = f"{seconds * 1e3:.3g}"
     return f"{seconds:,.2f} s" if "e+" in millis else f"{millis} ms"
+
+
+if _sdk.native is not None:
+    _predicted = _sdk.native.use_sentence(_predicted)
 
 
 class Descriptions:
@@ -150,8 +156,7 @@ def _alike(described: Sequence[Description]) -> list[Row] | None:
     """Return the attributes that differ; None where one has other ones than the first, or texts of another length."""
     predictions, results = [one.prediction for one in described], [one.result for one in described]
     for p, result in zip(predictions, results, strict=True):
-        rare: tuple[object, ...] = p.given_id, result.business_value, result.input_payload, result.output_payload
-        if any(value is not None for value in rare):
+        if not (p.given_id is result.business_value is result.input_payload is result.output_payload is None):
             return None
     ids = b"".join([(p.number or p.numbered()).to_bytes(_ID // 2, "big") for p in predictions]).hex()
     found = [_texts(semconv.PREDICTION_ID, ids, len(predictions))]

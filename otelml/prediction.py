@@ -8,7 +8,7 @@ stages are themselves the current span, so that each costs one object.
 from __future__ import annotations
 
 from time import perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from opentelemetry import trace
 
@@ -320,8 +320,8 @@ class Prediction(PredictionFields, SpanBlock):
         """What libraries have seen so far."""
         return self._observed
 
-    reads_later: ClassVar[bool] = False
-    """Whether what was predicted is left to the recorder's thread, which calls ``read_all`` then."""
+    seen: object = None
+    """What was predicted, where that is left to the recorder's thread to read: it calls ``read_all`` then."""
 
     @classmethod
     def read_all(cls, predictions: list[Any]) -> None:

@@ -268,9 +268,9 @@ class Recorder:
 
     def _read(self, predictions: list[Prediction], pause: float | None) -> None:
         """Read what was predicted, where that was left to this thread."""
-        kinds: set[type[Prediction]] = set(map(type, predictions))
-        for kind in kinds:
-            some = [p for p in predictions if type(p) is kind] if kind.reads_later else []
+        unread = [p for p in predictions if p.seen is not None]
+        for kind in set(map(type, unread)):
+            some = [p for p in unread if type(p) is kind]
             for i in range(0, len(some), TOGETHER):
                 self._let_others(pause)
                 with guard("recorder.read"):

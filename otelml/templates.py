@@ -111,12 +111,9 @@ def events(columns: Columns, described: Iterable[Attributes], said: Sequence[str
     times = _little(columns.ended + columns.offset).tobytes()
     attributes = list(described)
     known, more = [encoding.of_log(each) for each, _ in attributes], [each for _, each in attributes]
-    parts = (b"\x09", (times, TIME), encoding.severity_field(9, "INFO"), [_body(text) for text in said], known, more)
+    bodies = framed(b"\x2a", len(said), framed(b"\x0a", len(said), [text.encode() for text in said]))
+    parts = (b"\x09", (times, TIME), encoding.severity_field(9, "INFO"), bodies, known, more)
     return framed(b"\x12", len(said), *parts, (tails, template.size))
-
-
-def _body(text: str) -> bytes:
-    return encoding.sized(b"\x2a", encoding.sized(b"\x0a", text.encode()))
 
 
 Column: TypeAlias = "bytes | list[bytes] | tuple[bytes, int]"

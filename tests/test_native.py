@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from sklearn.linear_model import LogisticRegression
 
 import otelml
-from otelml import _guard, _native, _sdk
+from otelml import _guard, _native, _sdk, descriptions
 from otelml._drops import Drops
 from otelml.encoding import Unusual
 from otelml.export import BatchQueue
@@ -48,9 +48,9 @@ FIELDS = {
     Request: RequestFields,
 }
 ACCELERATED = {
-    Prediction: ("begin", "__enter__", "__exit__", "stage"),
+    Prediction: ("begin", "__enter__", "__exit__", "stage", "outcome"),
     Stage: ("begin", "__enter__", "__exit__"),
-    Served: ("__init__", "done"),
+    Served: ("__init__", "done", "outcome"),
     Requests: ("begin",),
     Request: ("send", "finish"),
     BatchQueue: ("put_parts",),
@@ -401,3 +401,49 @@ def test_it_keeps_nothing():
         blocks()
         before, after = blocks(), blocks()
     assert after - before < 250  # half a block a turn
+
+
+@needed
+def test_the_line_for_people_is_that_of_python():
+    """Numbers are written alike, whatever they are."""
+    seconds = (0.0, 1e-9, 0.0042, 0.9999, 1.5, 86_400.0, 1e12, float("inf"))
+    shares = (None, 0.0, 0.835, 1.0, -0.001, 1e300, float("nan"))
+    known = [("delay", "spät", share, each) for each in seconds for share in shares]
+    code = f"from otelml import descriptions as d; print(ascii([d._predicted(*each) for each in {known!r}]))"
+    assert ascii([descriptions._predicted(*each) for each in known]) == python(
+        f"{WITHOUT}nan, inf = float('nan'), float('inf')\n{code}"
+    )
+
+
+@needed
+def test_a_response_ends_when_its_last_part_was_sent():
+    """Also where the server's own ``send`` waits, and where it is given something, fails or is closed meanwhile."""
+    steps = []
+
+    class Sending:
+        def __await__(self):
+            try:
+                steps.append((yield "first"))
+                yield "second"
+            finally:
+                steps.append("over")
+
+    def last():
+        request = Request.__new__(Request)
+        request._wall, request._start, request._send, request._span = 10, 0, lambda _: Sending(), None
+        return request, request.send({"type": "http.response.body"})
+
+    request, sending = last()
+    assert next(sending) == "first"
+    assert (sending.send("given"), request._end) == ("second", 0)
+    assert next(sending, "sent") == "sent"
+    assert request._end > 0
+    request, sending = last()
+    next(sending)
+    with pytest.raises(ZeroDivisionError):
+        sending.throw(ZeroDivisionError("gone"))
+    assert request._end == 0
+    request, sending = last()
+    next(sending)
+    sending.close()
+    assert (request._end, steps) == (0, ["given", "over", "over", "over"])

@@ -217,6 +217,46 @@ PyObject *use_message(PyObject *module, PyObject *args)
     return PyCFunction_New(&message_function, NULL);
 }
 
+/* The line for people of a prediction ------------------------------------------------------------------------------ */
+
+static PyObject *sentence_in_python;
+
+/* Returns a line as `descriptions._predicted` does, where a duration is given in milliseconds; else NULL. */
+static PyObject *line(PyObject *model, PyObject *said, PyObject *confidence, double seconds)
+{
+    char *sure = NULL, *took = PyOS_double_to_string(seconds * 1e3, 'g', 3, 0, NULL);
+    PyObject *made = NULL;
+    if (took == NULL || strstr(took, "e+") != NULL) goto done;
+    if (confidence == Py_None) {
+        made = PyUnicode_FromFormat("%U predicted %U in %s ms", model, said, took);
+    } else if ((sure = PyOS_double_to_string(PyFloat_AS_DOUBLE(confidence), 'f', 2, 0, NULL)) != NULL) {
+        made = PyUnicode_FromFormat("%U predicted %U (%s) in %s ms", model, said, sure, took);
+    }
+done:
+    PyMem_Free(sure);
+    PyMem_Free(took);
+    return made;
+}
+
+static PyObject *predicted(PyObject *module, PyObject *const *args, Py_ssize_t n)
+{
+    PyObject *made = NULL;
+    if (n == 4 && PyUnicode_CheckExact(args[0]) && PyUnicode_CheckExact(args[1]) && PyFloat_CheckExact(args[3]) &&
+        (args[2] == Py_None || PyFloat_CheckExact(args[2])))
+        made = line(args[0], args[1], args[2], PyFloat_AS_DOUBLE(args[3]));
+    if (made != NULL || forget() < 0) return made;
+    return PyObject_Vectorcall(sentence_in_python, args, n, NULL);
+}
+
+static PyMethodDef predicted_function = {"predicted", (PyCFunction)(void (*)(void))predicted, METH_FASTCALL, NULL};
+
+/* Returns what makes the line, to be put in the place of the one given. */
+PyObject *use_sentence(PyObject *module, PyObject *in_python)
+{
+    set(&sentence_in_python, Py_NewRef(in_python));
+    return PyCFunction_New(&predicted_function, NULL);
+}
+
 PyMethodDef encoding_functions[] = {
     {"framed", (PyCFunction)(void (*)(void))framed, METH_FASTCALL, NULL},
     {NULL},

@@ -87,6 +87,7 @@ static PyMethodDef functions[] = {
     {"use_served", use_served, METH_VARARGS, NULL},
     {"use_calls", use_calls, METH_VARARGS, NULL},
     {"use_ids", use_ids, METH_O, NULL},
+    {"use_sentence", use_sentence, METH_O, NULL},
     {"use_message", use_message, METH_VARARGS, NULL},
     {"use_queue", use_queue, METH_O, NULL},
     {"use_requests", use_requests, METH_VARARGS, NULL},

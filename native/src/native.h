@@ -117,9 +117,11 @@ struct Own {
     PyObject *variable, *context, *span_key, *prediction_key, *request_key, *beside, *failed;
     PyObject *direct, *own_span, *span_context, *all_flags;
     PyObject *stage_type, *stage_names, *stage_begin, *stage_exit;
-    PyObject *prediction_type, *prediction_names, *prediction_begin, *prediction_exit, *prediction_stage;
+    PyObject *prediction_type, *prediction_names, *prediction_begin, *prediction_exit, *prediction_stage,
+        *prediction_outcome;
     PyObject *recorder_put;
-    PyObject *served_type, *served_done, *served_make_stages, *here, *nowhere, *numpy, *array, *float64, *result, *dtype_name;
+    PyObject *served_type, *served_done, *served_make_stages, *served_outcome, *here, *nowhere;
+    PyObject *numpy, *array, *float64, *result, *dtype_name;
     PyObject *running, *outer, *switch_, *silent, *final_estimator, *serve, *libraries, *own_methods, *elsewhere,
         *frame_above;
 };
@@ -144,11 +146,13 @@ extern struct Http http;
     X(_items) X(_closed) X(batch) X(_thread) X(put_parts) X(waiting) X(record) X(_fold) X(added) X(_active)   \
     X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                     \
     X(get_global_response_propagator) X(take) X(capture) X(rows) X(shape) X(input_shape) X(input_dtype) X(missing)     \
-    X(classes) X(confidence) X(item) X(ndim) X(float64) X(inference) X(preprocessing)
+    X(classes) X(confidence) X(item) X(ndim) X(float64) X(inference) X(preprocessing) X(route) X(fastapi)    \
+    X(effective_route_context) X(original_route) X(methods) X(_routes) X(_known)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)
 
-extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType, LastType;
+extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType,
+    LastType;
 
 /* Whether an attribute is True, as those of ours that are set by Python are; -1 where it can't be told. */
 static inline int is_true(PyObject *owner, PyObject *name)
@@ -237,6 +241,7 @@ extern PyMethodDef request_methods[];
 
 /* What otelml hands over, in the file that needs it. */
 PyObject *use_ids(PyObject *module, PyObject *random);
+PyObject *use_sentence(PyObject *module, PyObject *in_python);
 extern PyMethodDef context_functions[], encoding_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);
 PyObject *use_prediction(PyObject *module, PyObject *args);

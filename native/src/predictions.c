@@ -228,6 +228,13 @@ static PyObject *prediction_stage(PyObject *object, PyObject *const *args, Py_ss
     return in_python(own.prediction_stage, object, args, n, names);
 }
 
+static PyObject *prediction_outcome(PyObject *object, PyObject *nothing)
+{
+    Prediction *self = (Prediction *)object;
+    if (self->_result == Py_None) return Py_NewRef(self->_observed);
+    return PyObject_CallOneArg(own.prediction_outcome, object);
+}
+
 static PyMethodDef methods[] = {
     {"begin", (PyCFunction)(void (*)(void))prediction_begin, METH_FASTCALL | METH_KEYWORDS,
      "begin($self, /, *, attach=True)\n--\n\n"
@@ -240,6 +247,9 @@ static PyMethodDef methods[] = {
      "stage($self, /, name)\n--\n\n"
      "Return a stage to enter: feature_retrieval, preprocessing, inference, postprocessing or a name of your own.\n\n"
      "Names of your own are bounded: from the 21st distinct one on they count as ``other``."},
+    {"outcome", prediction_outcome, METH_NOARGS,
+     "outcome($self, /)\n--\n\n"
+     "Return what is known of inputs and outputs: what the application said, completed by what libraries saw."},
     {NULL},
 };
 
@@ -251,7 +261,8 @@ PyObject *use_prediction(PyObject *module, PyObject *args)
         return NULL;
     if (set(&own.prediction_begin, PyObject_GetAttrString(type, "begin")) < 0 ||
         set(&own.prediction_exit, PyObject_GetAttrString(type, "__exit__")) < 0 ||
-        set(&own.prediction_stage, PyObject_GetAttrString(type, "stage")) < 0 || replace_methods(type, methods) < 0)
+        set(&own.prediction_stage, PyObject_GetAttrString(type, "stage")) < 0 ||
+        set(&own.prediction_outcome, PyObject_GetAttrString(type, "outcome")) < 0 || replace_methods(type, methods) < 0)
         return NULL;
     set(&own.prediction_type, Py_NewRef(type));
     set(&own.prediction_names, Py_NewRef(names));

@@ -299,13 +299,80 @@ static PyObject *series_known(Request *self, PyObject *metrics, PyObject *route)
     return found;
 }
 
-static int find_series(Request *self, PyObject *metrics)
+/* Returns a new reference to what served the request: its route, or what holds the whole path of an included one. */
+static PyObject *server_of(PyObject *scope)
+{
+    PyObject *route = PyDict_GetItemWithError(scope, str_route), *inner = PyDict_GetItemWithError(scope, str_fastapi);
+    PyObject *included = NULL, *original = NULL;
+    if (route == NULL || (inner != NULL && !PyDict_Check(inner))) return NULL;
+    if (inner != NULL) included = PyDict_GetItemWithError(inner, str_effective_route_context);
+    if (included == NULL || included == Py_None) return PyErr_Occurred() ? NULL : Py_NewRef(route);
+    Py_INCREF(included);
+    if ((original = PyObject_GetAttr(included, str_original_route)) == NULL || original != route)
+        Py_SETREF(included, original == NULL ? NULL : Py_NewRef(route));
+    Py_XDECREF(original);
+    return included;
+}
+
+/* Whether the root path is that of the beginning, or there is none. */
+static int is_root(Request *self)
+{
+    PyObject *root = PyDict_GetItemWithError(self->scope, str_root_path);
+    if (self->_root_path == NULL || !PyUnicode_Check(self->_root_path)) return 0;
+    if (root == NULL) return PyUnicode_GET_LENGTH(self->_root_path) == 0;
+    return PyUnicode_Check(root) && PyUnicode_Compare(root, self->_root_path) == 0;
+}
+
+/* Returns the path of a route, where it is known for it and for the method; NULL without an error elsewhere. */
+static PyObject *path_known(PyObject *known, PyObject *route, PyObject *scope)
+{
+    PyObject *ref = PyObject_GetAttr(known, str_route), *methods = PyObject_GetAttr(known, str_methods), *path = NULL;
+    PyObject *alive = ref == NULL || methods == NULL ? NULL : PyObject_CallNoArgs(ref);
+    if (alive == route) {
+        PyObject *method = PyDict_GetItemWithError(scope, str_method);
+        int serves = methods == Py_None ? 1 : method == NULL ? 0 : PySequence_Contains(methods, method);
+        if (serves == 1) path = PyObject_GetAttr(known, str_path);
+    }
+    Py_XDECREF(ref);
+    Py_XDECREF(methods);
+    Py_XDECREF(alive);
+    return path;
+}
+
+/* Returns the route as `_routes.of_served` remembers it; NULL without an error where that is to find it. */
+static PyObject *route_known(Request *self, PyObject *routes)
+{
+    if (routes != PyDict_GetItemWithError(http.asgi_names, str__routes) || !is_root(self)) return NULL;
+    PyObject *route = server_of(self->scope), *all = NULL, *id = NULL, *path = NULL;
+    if (route != NULL) all = PyObject_GetAttr(routes, str__known);
+    if (all != NULL) id = PyLong_FromVoidPtr(route);
+    PyObject *known = id == NULL ? NULL : PyDict_GetItemWithError(all, id);
+    if (known != NULL) {
+        Py_INCREF(known);
+        path = path_known(known, route, self->scope);
+        Py_DECREF(known);
+    }
+    Py_XDECREF(route);
+    Py_XDECREF(all);
+    Py_XDECREF(id);
+    return path;
+}
+
+static PyObject *route_of(Request *self)
 {
     PyObject *routes = PyObject_GetAttr(self->_requests, str_routes);
-    if (routes == NULL) return -1;
-    PyObject *args[] = {routes, self->_app, self->scope, self->_path, self->_root_path};
-    PyObject *route = PyObject_VectorcallMethod(str_of_served, args, 5, NULL);
-    Py_DECREF(routes);
+    PyObject *route = routes == NULL ? NULL : route_known(self, routes);
+    if (route == NULL && routes != NULL && forget() == 0) {
+        PyObject *args[] = {routes, self->_app, self->scope, self->_path, self->_root_path};
+        route = PyObject_VectorcallMethod(str_of_served, args, 5, NULL);
+    }
+    Py_XDECREF(routes);
+    return route;
+}
+
+static int find_series(Request *self, PyObject *metrics)
+{
+    PyObject *route = route_of(self);
     PyObject *found = route == NULL ? NULL : series_known(self, metrics, route);
     Py_XDECREF(route);
     if (found == NULL && !PyErr_Occurred()) found = PyObject_CallMethodNoArgs((PyObject *)self, str__find_series);

@@ -297,12 +297,21 @@ PyObject *served_done(PyObject *object, PyObject *const *args, Py_ssize_t n)
     Py_RETURN_NONE;
 }
 
+static PyObject *served_outcome(PyObject *object, PyObject *nothing)
+{
+    Served *self = (Served *)object;
+    if (self->seen == Py_None && self->base._result == Py_None) return Py_NewRef(self->base._observed);
+    return PyObject_CallOneArg(own.served_outcome, object);
+}
+
 static PyMethodDef methods[] = {
     {"__init__", (PyCFunction)(void (*)(void))served_begin, METH_FASTCALL, NULL},
     {"done", (PyCFunction)(void (*)(void))served_done, METH_FASTCALL,
      "done($self, result, inputs, final, /)\n--\n\n"
      "End it with what it was given and gave: copies of what is small, while the rest is read at once."},
     {"_make_stages", served_make_stages, METH_NOARGS, NULL},
+    {"outcome", served_outcome, METH_NOARGS,
+     "outcome($self, /)\n--\n\nReturn what is known, having read what was predicted."},
     {NULL},
 };
 
@@ -313,7 +322,8 @@ PyObject *use_served(PyObject *module, PyObject *args)
                           &result, &dtype_name))
         return NULL;
     if (set(&own.served_done, PyObject_GetAttrString(type, "done")) < 0 ||
-        set(&own.served_make_stages, PyObject_GetAttrString(type, "_make_stages")) < 0 || replace_methods(type, methods) < 0)
+        set(&own.served_make_stages, PyObject_GetAttrString(type, "_make_stages")) < 0 ||
+        set(&own.served_outcome, PyObject_GetAttrString(type, "outcome")) < 0 || replace_methods(type, methods) < 0)
         return NULL;
     set(&own.served_type, Py_NewRef(type));
     set(&own.here, Py_NewRef(here));

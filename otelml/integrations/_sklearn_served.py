@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.context.context import Context
 
@@ -257,8 +257,6 @@ class Served(ServedFields, Prediction):
         return super().made_context()
 
     # On the recorder's thread -------------------------------------------------------------------------------
-
-    reads_later: ClassVar[bool] = True
 
     @classmethod
     def read_all(cls, predictions: list[Any]) -> None:
