@@ -156,7 +156,9 @@ def _alike(described: Sequence[Description]) -> list[Row] | None:
     """Return the attributes that differ; None where one has other ones than the first, or texts of another length."""
     predictions, results = [one.prediction for one in described], [one.result for one in described]
     for p, result in zip(predictions, results, strict=True):
-        if not (p.given_id is result.business_value is result.input_payload is result.output_payload is None):
+        if p.given_id is not None or result.business_value is not None:
+            return None
+        if result.input_payload is not None or result.output_payload is not None:
             return None
     ids = b"".join([(p.number or p.numbered()).to_bytes(_ID // 2, "big") for p in predictions]).hex()
     found = [_texts(semconv.PREDICTION_ID, ids, len(predictions))]

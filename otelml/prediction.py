@@ -320,7 +320,7 @@ class Prediction(PredictionFields, SpanBlock):
         """What libraries have seen so far."""
         return self._observed
 
-    seen: object = None
+    seen: Any = None
     """What was predicted, where that is left to the recorder's thread to read: it calls ``read_all`` then."""
 
     @classmethod

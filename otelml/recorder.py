@@ -269,7 +269,8 @@ class Recorder:
     def _read(self, predictions: list[Prediction], pause: float | None) -> None:
         """Read what was predicted, where that was left to this thread."""
         unread = [p for p in predictions if p.seen is not None]
-        for kind in set(map(type, unread)):
+        kinds: set[type[Prediction]] = set(map(type, unread))
+        for kind in kinds:
             some = [p for p in unread if type(p) is kind]
             for i in range(0, len(some), TOGETHER):
                 self._let_others(pause)
