@@ -400,6 +400,7 @@ def _in_the_child(seen):
     """Look at what a call that forked has left in the child, and measure one there."""
     found = 1
     try:
+        assert asked("recorded") == 3  # the second event of the call that forked is the parent's to record
         queried = asked("queried")
         finish()
         Works()(data())
