@@ -71,6 +71,8 @@ class Runtime:
         """The sliding windows of models; None where ``OTELML_WINDOW`` is 0."""
         self.profiles = Profiles(config, events)
         self.room = Room(config.gc_room)
+        self.before_flush: list[Callable[[], object]] = []
+        """What integrations do before everything is exported: they record what they have held back."""
         self.flushes_at_end_of = 0
         """The process that flushes when multiprocessing ends it."""
         self._told = False
@@ -134,6 +136,8 @@ class Runtime:
             return True  # shutdown() has flushed or is about to
         with guard("runtime.force_flush"):
             deadline = monotonic() + timeout
+            for record in self.before_flush:
+                record()
             self.models.settle(timeout / 4)
             self.recorder.drain()
             written = self.outcomes is None or self.outcomes.flush(timeout)
@@ -327,12 +331,7 @@ def _observe_ourselves(meter: Meter, drops: Drops) -> None:
         for what, count in _labels.folded().items():
             yield Observation(count, {semconv.DROPPED_WHAT: what})
 
-    rows: tuple[tuple[semconv.Metric, Callable[[CallbackOptions], Iterable[Observation]]], ...] = (
-        (semconv.DROPPED, dropped),
-        (semconv.ERRORS, errors),
-        (semconv.LABELS_FOLDED, folded),
-    )
-    for row, callback in rows:
+    for row, callback in ((semconv.DROPPED, dropped), (semconv.ERRORS, errors), (semconv.LABELS_FOLDED, folded)):
         meter.create_observable_counter(row.name, [callback], row.unit, row.help)
 
 

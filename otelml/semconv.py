@@ -181,6 +181,14 @@ REQUESTS_ACTIVE = Metric("ml.requests.active", "observable_updown", "{request}",
 PREDICTION_DURATION = Metric(
     "ml.prediction.duration", "histogram", "s", "Duration of a prediction call.", (*_MODEL, ERROR_TYPE), SECONDS
 )
+PREDICTION_DEVICE_DURATION = Metric(
+    "ml.prediction.device.duration",
+    "histogram",
+    "s",
+    "Time that a device took for a call of a model, from its first work to its last (`OTELML_DEVICE_TIME`).",
+    _MODEL,
+    SECONDS,
+)
 PREDICTION_TIME_TO_FIRST_ITEM = Metric(
     TIME_TO_FIRST_ITEM, "histogram", "s", "Time to the first item of a streaming prediction.", _MODEL, SECONDS
 )
@@ -315,6 +323,7 @@ METRICS: tuple[Metric, ...] = (
     PREDICTIONS,
     REQUESTS_ACTIVE,
     PREDICTION_DURATION,
+    PREDICTION_DEVICE_DURATION,
     PREDICTION_TIME_TO_FIRST_ITEM,
     STAGE_DURATION,
     CONFIDENCE_HISTOGRAM,

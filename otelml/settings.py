@@ -274,6 +274,11 @@ class Config:
         "OTELML_PROMETHEUS_DIR", parse.text, None, "Folder by which /metrics answers for several processes."
     )
     log_values: bool = flag("OTELML_LOG_VALUES", "Export values of log calls as they are, not scrubbed.", default=False)
+    device_time: bool = flag(
+        "OTELML_DEVICE_TIME",
+        "Measure how long devices work for PyTorch modules; not where CUDA graphs are captured.",
+        default=False,
+    )
     sources: Mapping[str, str] = field(default_factory=lambda: _EMPTY, compare=False)
     """Where each value came from: ``default``, ``code``, ``environment NAME`` or ``file PATH``, by row name."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from otelml import runtime
 from otelml._guard import attempt, guard
+from otelml.integrations import _device_time
 from otelml.integrations._library_calls import begin
 from otelml.integrations._sklearn_calls import SILENT, outer
 from otelml.integrations._torch_outputs import class_name, read
@@ -36,21 +37,27 @@ def serve(original: Callable[..., Any], module: Any, args: tuple[Any, ...], kwar
     active = runtime.active
     if active is None:
         return original(module, *args, **kwargs)
-    call = None
+    call = timed = None
     with _BEGIN:
         behind = _behind(module)
         if _serving(behind) and _of_application(sys._getframe(2)) and not _traced():
             known = active.models.name_of(module)[0] is not None
             call = begin(module if known else behind, FRAMEWORK, "forward", fallback=class_name(behind))
+            if active.config.device_time and call is not None:
+                timed = _device_time.begin(active, call.prediction, args, kwargs)
     token = outer.set(SILENT)  # training, too: its inner modules have nothing to ask
     try:
         result = original(module, *args, **kwargs)
     except BaseException as error:
+        if timed is not None:
+            _device_time.end(timed, answered=False)
         if call is not None:
             call.finish(error)
         raise
     finally:
         outer.reset(token)
+    if timed is not None:
+        _device_time.end(timed, answered=True)
     if call is not None:
         with _OBSERVE:
             call.observe(read(module, args, kwargs, result))

@@ -18,6 +18,7 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]  # untyped
 
 from otelml._guard import guarded
+from otelml.integrations import _device_time
 from otelml.integrations._patching import Patch
 from otelml.integrations._sklearn_calls import outer
 from otelml.integrations._torch_calls import serve
@@ -54,6 +55,7 @@ class TorchInstrumentor(BaseInstrumentor):  # type: ignore[misc]  # untyped
         ours = None if torch is None else torch.nn.Module.__call__
         if patch is not None:
             patch.undo()
+        _device_time.stop()
         if torch is not None:
             _tell_dynamo(ours, torch.nn.Module.__call__)
 
