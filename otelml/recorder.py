@@ -249,6 +249,7 @@ class Recorder:
     def _fold(self, batch: list[Prediction], pause: float | None) -> None:
         for columns in columns_of(batch):
             self._read(columns.predictions, pause)
+            self._let_others(pause)
             with guard("recorder.metrics"):
                 tally = self.instruments.record(columns)
                 if self.windows is not None:
