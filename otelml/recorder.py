@@ -70,7 +70,7 @@ class Recorder:
         self.capture = capture
         self._events, self.spans, self.number = events, spans, number
         self._limit, self._interval = buffer_size, flush_interval
-        self._wake_at = max(1, min(4 * TOGETHER, buffer_size // 4))
+        self._wake_at = max(1, min(TOGETHER, buffer_size // 4))
         self.event_started = event_started
         self._series: dict[tuple[Any, Any], Series] = {}
         self._drops, self.instruments = drops, instruments
