@@ -3,6 +3,7 @@
 That it does the same otherwise, the tests of predictions say, which run over both: scripts/test-integrations native.
 """
 
+import asyncio
 import gc
 import inspect
 import json
@@ -10,6 +11,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -447,3 +449,31 @@ def test_a_response_ends_when_its_last_part_was_sent():
     next(sending)
     sending.close()
     assert (request._end, steps) == (0, ["given", "over", "over", "over"])
+
+
+@needed
+def test_the_last_part_may_be_a_task_of_its_own():
+    """What stands for the server's ``send`` is a coroutine to asyncio: awaited, in a task, and cancelled."""
+
+    async def send(_):
+        await asyncio.sleep(0.001)
+
+    def last():
+        request = Request.__new__(Request)
+        request._wall, request._start, request._send, request._span = 10, 0, send, None
+        return request, request.send({"type": "http.response.body"})
+
+    async def run():
+        for begin in (asyncio.create_task, asyncio.ensure_future, partial(asyncio.wait_for, timeout=9)):
+            request, sending = last()
+            assert await begin(sending) is None
+            assert request._end > 0
+        request, sending = last()
+        task = asyncio.create_task(sending)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert request._end == 0
+
+    asyncio.run(run())
