@@ -183,6 +183,11 @@ static inline int is_same(PyObject *one, PyObject *other, PyObject *name)
     return same;
 }
 
+static inline int is_text(PyObject *text, const char *expected)
+{
+    return PyUnicode_Check(text) && PyUnicode_CompareWithASCIIString(text, expected) == 0;
+}
+
 /* Forgets a fault that Python will find again; -1 where it is no `Exception`, such as an interrupt. */
 static inline int forget(void)
 {

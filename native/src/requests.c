@@ -173,7 +173,7 @@ static int count_open(Request *self)
 
 static int is_http(PyObject *scope)
 {
-    return PyUnicode_CompareWithASCIIString(PyDict_GetItem(scope, str_type), "http") == 0;
+    return is_text(PyDict_GetItem(scope, str_type), "http");
 }
 
 /* Makes the span, and the request id, current. */

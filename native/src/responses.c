@@ -246,13 +246,13 @@ static PyObject *request_send(PyObject *object, PyObject *message)
     PyObject *type = PyDict_CheckExact(message) ? PyDict_GetItemWithError(message, str_type) : NULL;
     if (type == NULL || !PyUnicode_Check(type) || self->_send == NULL)
         return in_python(http.send, object, &message, 1, NULL);
-    if (PyUnicode_CompareWithASCIIString(type, "http.response.body") == 0) {
+    if (is_text(type, "http.response.body")) {
         PyObject *more = PyDict_GetItemWithError(message, str_more_body);
         int goes_on = more == NULL ? 0 : PyObject_IsTrue(more);
         if (goes_on < 0 || PyErr_Occurred()) return NULL;
         return goes_on ? PyObject_CallOneArg(self->_send, message) : last(self, message);
     }
-    PyObject *made = PyUnicode_CompareWithASCIIString(type, "http.response.start") == 0 ? started(self, message) : NULL;
+    PyObject *made = is_text(type, "http.response.start") ? started(self, message) : NULL;
     if (made == NULL) return forget() < 0 ? NULL : in_python(http.send, object, &message, 1, NULL);
     PyObject *sent = PyObject_CallOneArg(self->_send, made);
     Py_DECREF(made);

@@ -164,11 +164,6 @@ static int add_predicted(const Py_buffer *view, PyObject *answer, PyObject *kind
     return put(result, kind, item_of(answer, 0)) < 0 ? -1 : 1;
 }
 
-static int is_text(PyObject *text, const char *expected)
-{
-    return PyUnicode_Check(text) && PyUnicode_CompareWithASCIIString(text, expected) == 0;
-}
-
 typedef struct {
     PyObject *answer, *dtype, *inputs, *input_dtype, *final;
 } Given;

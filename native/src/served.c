@@ -214,7 +214,7 @@ static int is_common(Served *self, PyObject *result, PyObject *inputs)
     if (small != 1) return small;
     PyObject *kind = PyObject_GetAttr(self->plan, str_kind);
     if (kind == NULL) return -1;
-    int asks = PyUnicode_CompareWithASCIIString(kind, "ask") == 0;
+    int asks = is_text(kind, "ask");
     Py_DECREF(kind);
     return !asks;
 }
