@@ -67,7 +67,7 @@ class Tally(NamedTuple):
 
 
 class Instruments:
-    """Every synchronous instrument of predictions. ``record`` is called by the recorder's thread only."""
+    """Every synchronous instrument of predictions; ended ones are recorded by the recorder's thread only."""
 
     def __init__(
         self,
@@ -102,15 +102,11 @@ class Instruments:
         """Return whether histograms take many values at once."""
         return self._duration.takes_batches
 
-    def record(self, columns: Columns) -> Tally:
-        """Turn ended predictions of one shape into measurements; returns what their rows came to."""
-        self._record_calls(columns)
+    def record_calls(self, columns: Columns) -> None:
+        """Measure ended predictions of one shape: how many there were, and how long they and their stages took."""
         for k, name in enumerate(columns.names):
             attributes = with_error(name.attributes, columns.stage_errors[k])
             self._stage.record(columns.stage_seconds[:, k], attributes, columns.origins(k))
-        return self._record_rows(columns)
-
-    def _record_calls(self, columns: Columns) -> None:
         base, origins = columns.series.attributes, columns.origins()
         attributes = with_error(columns.series.measured, columns.error)
         for operation, count in Counter([p.operation for p in columns.predictions]).items():
@@ -123,7 +119,8 @@ class Instruments:
             waits = in_seconds(streams - columns.started)
             self._first_item.record(waits[kept], base, None if origins is None else origins.kept(kept))
 
-    def _record_rows(self, columns: Columns) -> Tally:
+    def record_rows(self, columns: Columns) -> Tally:
+        """Measure what ended predictions of one shape were given and gave; returns what their rows came to."""
         known: list[tuple[int, float, int]] = []
         rows = _Rows(exported=columns.exported)
         for p in columns.predictions:

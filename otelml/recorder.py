@@ -43,15 +43,15 @@ else:
 
 MAX_SERIES = 1000
 TOGETHER = 64
-"""Predictions that are encoded at once: about a millisecond in which no other thread gets the interpreter."""
-WAKE_AT = TOGETHER if _sdk.native is not None else 4 * TOGETHER
-"""Predictions that wait before the worker is woken, where the buffer is large enough.
-
-The fewer there are, the less of a server's own data they push out of the core's caches; each turn has its own price,
-which is more than that gains where reading is left to the worker, as it is without the accelerator.
-"""
-PAUSE = 0.0002
-"""Seconds between them, on the worker's thread."""
+"""Predictions that are encoded at once: less than a millisecond in which no other thread gets the interpreter."""
+WAKE_AT = 4 * TOGETHER
+"""Predictions that wait before the worker is woken, where the buffer is large enough: each turn has its own price."""
+STEP = 0.0003
+"""Seconds of work between two pauses, at least: a request waits for one step of a turn, not for all."""
+PAUSE = 0.002
+"""Seconds of a pause, on the worker's thread."""
+MANY = 4 * WAKE_AT
+"""Predictions that wait so that the worker pauses for a tenth of that only."""
 MAX_PENDING_ROWS = 2_000_000
 """Rows of arrays waiting in the buffer (16 bytes each at most) before the caller empties it itself."""
 
@@ -103,6 +103,7 @@ class Recorder:
         # Re-entrant: a prediction may end inside a drain, from a signal handler or a finaliser.
         self._drain_lock = threading.RLock()
         self._draining = False
+        self._resumed = 0.0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -222,8 +223,7 @@ class Recorder:
         """Turn everything in the buffer into metrics, events and spans. Callable from any thread.
 
         What is put in meanwhile is left for the next time, so that it ends however fast predictions come. With
-        ``pause`` (seconds) other threads get the interpreter after every ``TOGETHER`` predictions: a request that
-        is answered meanwhile would wait for all of them.
+        ``pause`` (seconds) other threads get the interpreter after each ``STEP`` of it.
         """
         with self._drain_lock:
             if self._draining:
@@ -244,7 +244,7 @@ class Recorder:
                 self._draining = False
 
     def _drain_batch(self, size: int, pause: float | None) -> None:
-        started = perf_counter()
+        started = self._resumed = perf_counter()
         self._pending_rows = 0
         # Only a drain takes from the buffer, and drains exclude one another: what was counted is there.
         self._fold([self._buffer.popleft() for _ in range(size)], pause)
@@ -257,7 +257,10 @@ class Recorder:
             self._read(columns.predictions, pause)
             self._let_others(pause)
             with guard("recorder.metrics"):
-                tally = self.instruments.record(columns)
+                self.instruments.record_calls(columns)
+            self._let_others(pause)
+            with guard("recorder.metrics"):
+                tally = self.instruments.record_rows(columns)
                 if self.windows is not None:
                     self.windows.put(columns, tally)
             if self.watch is not None:
@@ -285,9 +288,11 @@ class Recorder:
                     kind.read_all(some[i : i + TOGETHER])
 
     def _let_others(self, pause: float | None) -> None:
-        """Let other threads have the interpreter."""
-        if pause is not None and not self._stopped:
-            sleep(pause)
+        """Let other threads have the interpreter, where there was enough work since they last had it."""
+        if pause is None or self._stopped or perf_counter() - self._resumed < STEP:
+            return
+        sleep(pause if len(self._buffer) < MANY else pause / 10)
+        self._resumed = perf_counter()
 
     def _export(self, columns: Columns) -> None:
         p = columns.predictions[0]

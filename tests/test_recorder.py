@@ -68,6 +68,29 @@ def test_counts_are_exact_over_threads(telemetry):
     telemetry.runtime.recorder.stop()
 
 
+def test_others_get_the_interpreter_between_the_steps_of_a_turn(telemetry, monkeypatch):
+    """The worker pauses after a step that took long enough, for less where many wait, and not at all in a flush."""
+    recorder, pauses = telemetry.runtime.recorder, []
+    monkeypatch.setattr("otelml.recorder.sleep", pauses.append)
+    monkeypatch.setattr("otelml.recorder.STEP", 0)
+    predict(200)
+    recorder.drain(pause=0.5)
+    assert len(pauses) >= 4
+    assert set(pauses) == {0.5}
+    predict(200)
+    monkeypatch.setattr("otelml.recorder.MANY", 0)
+    recorder.drain(pause=0.5)
+    assert set(pauses) == {0.5, 0.05}
+    pauses.clear()
+    predict(200)
+    recorder.drain()
+    monkeypatch.setattr("otelml.recorder.STEP", 3600)
+    predict(200)
+    recorder.drain(pause=0.5)
+    assert not pauses
+    assert telemetry.total("ml.requests") == telemetry.total("ml.stage.duration") == 800
+
+
 @pytest.mark.telemetry(buffer_size=10)
 def test_full_buffer_drops_spans_first(telemetry):
     """From a full buffer on metrics stay exact; spans and events that were dropped are counted exactly."""
