@@ -1,11 +1,12 @@
 """What observing a served model costs: ``python benchmarks/serving.py`` loads FastAPI applications with wrk.
 
-Each way to observe has a server process of its own in every round. They are loaded in turn, in short bursts (A B C,
-B C A, ...), so that a slow minute of the machine hits all of them: eight connections ask as fast as they are answered,
-and telemetry goes to a real OTLP receiver. A round in which a span or measurement is missing, or one too many, ends the
-run with exit 1. Ratios are to the unobserved application in the same turn. Where there are two cores or more the
-servers have one to themselves; wrk and the receiver share another. A last table tells which threads take the CPU time
-of a request. With ``--frozen`` every server calls ``gc.freeze()`` before it is measured.
+Each way to observe has a server process of its own in every round: processes of one way differ by a few percent, by
+where their objects happen to lie, so that many rounds tell more than many bursts. They are loaded in turn, in short
+bursts (A B C, B C A, ...), so that a slow minute of the machine hits all of them: eight connections ask as fast as
+they are answered, and telemetry goes to a real OTLP receiver. A round in which a span or measurement is missing, or
+one too many, ends the run with exit 1. Ratios are to the unobserved application in the same turn. Where there are two
+cores or more the servers have one to themselves; wrk and the receiver share another. A last table tells which threads
+take the CPU time of a request. With ``--frozen`` every server calls ``gc.freeze()`` before it is measured.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from random import Random
 from time import sleep
@@ -78,6 +80,13 @@ class Served:
     def against(self, other: Served, what: str) -> list[tuple[float, float]]:
         """Return a figure of each burst, with that of another way in the same turn."""
         return [(own[what], its[what]) for own, its in zip(self.bursts, other.bursts, strict=True)]
+
+    def ratios(self, other: Served, what: str) -> list[list[float]]:
+        """Return the ratio to another way in the same turn, of each turn of each round."""
+        rounds: dict[int, list[float]] = {}
+        for burst, (own, its) in zip(self.bursts, self.against(other, what), strict=True):
+            rounds.setdefault(burst["round"], []).append(own / its)
+        return list(rounds.values())
 
 
 # Running --------------------------------------------------------------------------------------------------------
@@ -152,8 +161,10 @@ def load(port: int, seconds: float, options: argparse.Namespace) -> dict[str, An
 class Process:
     """One server of one round, and what it has answered so far."""
 
-    def __init__(self, served: Served, process: subprocess.Popen[str], options: argparse.Namespace) -> None:
-        self.served, self.process, self.options = served, process, options
+    def __init__(
+        self, number: int, served: Served, process: subprocess.Popen[str], options: argparse.Namespace
+    ) -> None:
+        self.number, self.served, self.process, self.options = number, served, process, options
         self.port = asked(process)["port"]
         warm = load(self.port, options.warm_up, options)
         self.answered, self.errors = warm["requests"], warm["errors"]
@@ -165,7 +176,7 @@ class Process:
         found = load(self.port, self.options.seconds, self.options)
         sleep(AFTERWARDS)
         found |= spent(before, asked(self.process, "cpu"), found)
-        found["rate"] = found["requests"] / found["seconds"]
+        found |= {"rate": found["requests"] / found["seconds"], "round": self.number}
         self.answered += found["requests"]
         self.errors += found["errors"]
         self.served.bursts.append(found)
@@ -213,7 +224,7 @@ def one_round(number: int, chosen: list[Served], base: str, options: argparse.Na
         for served in chosen:
             received = f"{base}/{served.way}-{served.app}-{number}"
             started = stack.enter_context(server(served, received, options.core))
-            processes.append((Process(served, started, options), received))
+            processes.append((Process(number, served, started, options), received))
         for turn in range(options.bursts):
             what = f"{chosen[0].app}: round {number + 1} of {options.rounds}, turn {turn + 1} of {options.bursts}"
             print(f"\r{what}", end="", file=sys.stderr, flush=True)
@@ -242,17 +253,22 @@ def row(served: Served, bare: Served) -> dict[str, Any]:
     found: dict[str, Any] = {"way": TITLES[served.way], "app": served.app}
     for what in ("rate", "p50", "p99", "cpu"):
         found[what] = served.median(what)
-        ratios = [own / its for own, its in served.against(bare, what)]
-        found[f"{what}_ratio"] = float(statistics.median(ratios))
+        ratios = served.ratios(bare, what)
+        found[f"{what}_ratio"] = float(statistics.median(chain.from_iterable(ratios)))
         found[f"{what}_interval"] = interval(ratios)
     found["cpu_more"] = float(statistics.median(own - its for own, its in served.against(bare, "cpu")))
     return found
 
 
-def interval(ratios: list[float], draws: int = 2_000) -> tuple[float, float]:
-    """Return the 95 % interval of the median, by drawing as many of them again and again."""
+def interval(rounds: list[list[float]], draws: int = 2_000) -> tuple[float, float]:
+    """Return the 95 % interval of the median of all turns, by drawing rounds, and turns of each, again and again."""
     random = Random(0)  # noqa: S311 - no secrets; the same figures give the same interval
-    medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(draws))
+
+    def draw() -> float:
+        drawn = [random.choices(turns, k=len(turns)) for turns in random.choices(rounds, k=len(rounds))]
+        return statistics.median(chain.from_iterable(drawn))
+
+    medians = sorted(draw() for _ in range(draws))
     return medians[round(0.025 * draws)], medians[round(0.975 * draws) - 1]
 
 
@@ -296,8 +312,8 @@ def setting() -> str:
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="each with new server processes")
-    parser.add_argument("--bursts", type=int, default=20, help="turns in a round")
+    parser.add_argument("--rounds", type=int, default=12, help="each with new server processes")
+    parser.add_argument("--bursts", type=int, default=5, help="turns in a round")
     parser.add_argument("--seconds", type=float, default=1, help="load that is measured, in each burst")
     parser.add_argument("--warm-up", type=float, default=2, help="seconds of load before that, in each round")
     parser.add_argument("--connections", type=int, default=8)
@@ -338,7 +354,7 @@ def main() -> int:
     print(table(rows), parts(chosen), sep="\n\n")
     if options.json is not None:
         raw = {f"{served.way} {served.app}": served.bursts for served in chosen}
-        options.json.write_text(json.dumps({"machine": where, "rows": rows, "rounds": raw, "lost": found}, indent=1))
+        options.json.write_text(json.dumps({"machine": where, "rows": rows, "bursts": raw, "lost": found}, indent=1))
     print("\n" + ("\n".join(found) or "Every span and measurement arrived, none twice, nothing was dropped."))
     return 1 if found else 0
 
