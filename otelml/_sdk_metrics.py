@@ -18,7 +18,7 @@ from opentelemetry.sdk import metrics as metrics_sdk
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 
 from otelml._lazy import LazyModule, computed_once
-from otelml._sdk import only_span, sampled_span
+from otelml._sdk import native, only_span, sampled_span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,12 +121,7 @@ class PlainBatch(Batch):
 
     def counts(self, bounds: tuple[float, ...]) -> list[int]:
         """Return how many values fall into each bucket."""
-        counts, last, ids = [0] * (len(bounds) + 1), self._last.setdefault(bounds, {}), self.ids
-        for i, value in enumerate(self.plain):
-            bucket = bisect_left(bounds, value)
-            counts[bucket] += 1
-            if ids[i]:
-                last[bucket] = i
+        counts, self._last[bounds] = _tallied(self.plain, self.ids, bounds)
         return counts
 
     @computed_once
@@ -138,6 +133,23 @@ class PlainBatch(Batch):
         """Return the last sampled measurement of each bucket, after ``counts``: (value, context of its span)."""
         last = self._last.get(bounds, {}).values()
         return [(self.plain[i], only_span(sampled_span(self.ids[i]))) for i in last]
+
+
+def _tallied(
+    values: Sequence[float], ids: Sequence[int], bounds: tuple[float, ...]
+) -> tuple[list[int], dict[int, int]]:
+    """Return how many values fall into each bucket, and of each the number of the last with an id."""
+    counts, last = [0] * (len(bounds) + 1), {}
+    for i, value in enumerate(values):
+        bucket = bisect_left(bounds, value)
+        counts[bucket] += 1
+        if ids[i]:
+            last[bucket] = i
+    return counts, last
+
+
+if native is not None:
+    _tallied = native.use_measurements(_tallied)
 
 
 @lru_cache(64)

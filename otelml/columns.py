@@ -5,9 +5,8 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from otelml import _labels, semconv
+from otelml import _labels, _sdk, semconv
 from otelml._lazy import LazyModule
-from otelml._sdk import fields
 from otelml.spans import NANO
 
 if TYPE_CHECKING:
@@ -44,8 +43,7 @@ class Columns:
         self.stage_errors = [
             None if stage.error is None else _labels.bounded(semconv.ERROR_TYPE, stage.error.type) for stage in names
         ]
-        times = [t for p in self.predictions for t in (p.started, p.ended, p.offset)]
-        self.started, self.ended, self.offset = np.array(times, np.int64).reshape(-1, 3).T
+        self.started, self.ended, self.offset = _times(self.predictions).T
         self.stage_started, self.stage_ended = self._stage_ticks()
 
     def parts(self, size: int) -> Iterator[Columns]:
@@ -61,8 +59,7 @@ class Columns:
 
     def _stage_ticks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return ``perf_counter_ns`` at the start and end of each stage, of shape (n, k) each."""
-        ticks = [t for stages in self.stages for s in stages for t in (s.started, s.ended)]
-        started, ended = np.array(ticks, np.int64).reshape(len(self.stages), -1, 2).transpose(2, 0, 1)
+        started, ended = _stage_times(self.stages).transpose(2, 0, 1)
         if not ended.all():  # begun by another thread at the very end
             ended = np.where(ended == 0, self.ended[:, None], ended)
         return started, ended
@@ -82,6 +79,17 @@ class Columns:
         if not self.exported:
             return None
         return Origins(self.predictions if stage is None else [stages[stage] for stages in self.stages])
+
+
+def _times(predictions: list[Prediction]) -> NDArray[np.int64]:
+    """Return ``perf_counter_ns`` at start and end, and what to add for ns since the epoch, of shape (n, 3)."""
+    return np.array([(p.started, p.ended, p.offset) for p in predictions], np.int64)
+
+
+def _stage_times(stages: list[tuple[Stage, ...]]) -> NDArray[np.int64]:
+    """Return ``perf_counter_ns`` at start and end of each stage, of shape (n, k, 2)."""
+    ticks = [t for each in stages for stage in each for t in (stage.started, stage.ended)]
+    return np.array(ticks, np.int64).reshape(len(stages), -1, 2)
 
 
 def in_seconds(nanoseconds: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -116,12 +124,16 @@ class Origins:
         return origins
 
 
-def columns_of(predictions: Iterable[Prediction]) -> list[Columns]:
+def columns_of(predictions: list[Prediction]) -> list[Columns]:
     """Return ended predictions grouped by model and shape."""
+    return [Columns(rows) for rows in _rows_of(predictions)]
+
+
+def _rows_of(predictions: list[Prediction]) -> Iterable[list[tuple[Prediction, tuple[Stage, ...]]]]:
     groups: dict[Any, list[tuple[Prediction, tuple[Stage, ...]]]] = {}
     for p in predictions:
         stages = tuple(p.stages)
-        remote = None if p.parent is None else fields(p.parent)[2]
+        remote = None if p.parent is None else _sdk.fields(p.parent)[2]
         key: tuple[Any, ...] = (p.series, p.special, p.sampled, p.flags, remote, *[stage.known for stage in stages])
         if p.special:
             errors = [p.error, *[stage.error for stage in stages]]
@@ -131,4 +143,14 @@ def columns_of(predictions: Iterable[Prediction]) -> list[Columns]:
             groups[key] = [(p, stages)]
         else:
             group.append((p, stages))
-    return [Columns(rows) for rows in groups.values()]
+    return groups.values()
+
+
+if _sdk.native is not None:
+    _rows_of = _sdk.native.use_columns(_rows_of)
+
+    def _times(predictions: list[Prediction]) -> NDArray[np.int64]:
+        return np.frombuffer(_sdk.native.times(predictions), np.int64).reshape(-1, 3)
+
+    def _stage_times(stages: list[tuple[Stage, ...]]) -> NDArray[np.int64]:
+        return np.frombuffer(_sdk.native.stage_times(stages), np.int64).reshape(len(stages), -1, 2)

@@ -87,12 +87,16 @@ class Description:
         p, result = self.prediction, self.result
         if p.error is not None:
             return f"{p.series.model} failed with {p.error.type} in {_readable(p.seconds)}"
-        said = result.label
-        if said is None:
-            number = _number(result.values)
-            rows = 1 if result.rows is None else result.rows
-            said = f"{rows} rows" if number is None else f"{number:.6g}"
-        return _predicted(p.series.model, said, _number(result.confidence), p.seconds)
+        return _predicted(p.series.model, _said(result), _number(result.confidence), p.seconds)
+
+
+def _said(result: Result) -> str:
+    """Return what was predicted: the class, else the number, else how many rows."""
+    if result.label is not None:
+        return result.label
+    number = _number(result.values)
+    rows = 1 if result.rows is None else result.rows
+    return f"{rows} rows" if number is None else f"{number:.6g}"
 
 
 def _predicted(model: str, said: str, confidence: float | None, seconds: float) -> str:
@@ -144,7 +148,11 @@ class Descriptions:
 
     def sentences(self) -> list[str]:
         """Return the line for people of each."""
-        return [one.sentence() for one in self.each]
+        if self._rows is None:
+            return [one.sentence() for one in self.each]
+        model, results = self._columns.series.model, [one.result for one in self.each]  # whose numbers are plain ones
+        seconds = self._columns.seconds.tolist()
+        return [_predicted(model, _said(r), r.confidence, took) for r, took in zip(results, seconds, strict=True)]  # type: ignore[arg-type]
 
 
 if TYPE_CHECKING:

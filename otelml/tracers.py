@@ -160,7 +160,7 @@ class DirectSpans:
 
 
 if _sdk.native is not None and _sdk.is_plain_tuple():
-    _sdk.native.use_direct(DirectSpans, OwnSpan, SpanContext, _FLAGS)
+    _sdk.native.use_direct(DirectSpans, OwnSpan, SpanContext, _FLAGS, INVALID_SPAN_CONTEXT.trace_state)
 
 
 def _encoded(ended: Ended) -> bytes | None:

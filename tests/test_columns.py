@@ -1,8 +1,10 @@
 """Ended predictions as columns."""
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import numpy as np
+import pytest
+from opentelemetry import trace
 
 import otelml
 from otelml.columns import Origins, columns_of
@@ -38,6 +40,34 @@ def test_one_group_for_each_shape(telemetry):
         assert group.stage_seconds.shape == (n, k)
         assert (group.stage_seconds >= 0).all()
         assert (group.stage_seconds.sum(axis=1) <= group.seconds).all()
+
+
+@pytest.mark.parametrize("models", [3, 20])
+def test_groups_of_mixed_models_and_parents(telemetry, models):
+    """Of many models in turn, below nothing, a local and a remote span: each shape stands once, in its order."""
+    local = trace.SpanContext(1, 2, is_remote=False, trace_flags=trace.TraceFlags(1))
+    remote = trace.SpanContext(3, 4, is_remote=True, trace_flags=trace.TraceFlags(1))
+    around = [None, trace.NonRecordingSpan(local), trace.NonRecordingSpan(remote)]
+    for i in range(6 * models):
+        span = around[i // models % 3]
+        with nullcontext() if span is None else trace.use_span(span), otelml.prediction(f"m{i % models}") as p:
+            for name in ("a", "b")[: 1 + i % 2]:
+                with p.stage(name):
+                    pass
+    taken = list(telemetry.runtime.recorder._buffer)
+    telemetry.runtime.recorder._buffer.clear()
+    expected = {}
+    for p in taken:
+        parent = None if p.parent is None else p.parent.is_remote
+        expected.setdefault((p.series.model, parent, len(p.stages)), []).append(p)
+    groups = columns_of(taken)
+    assert [group.predictions for group in groups] == list(expected.values())
+    for group in groups:
+        assert group.stages == [tuple(p.stages) for p in group.predictions]
+        times = [(p.started, p.ended, p.offset) for p in group.predictions]
+        assert list(zip(group.started, group.ended, group.offset, strict=True)) == times
+        assert group.stage_started.tolist() == [[s.started for s in p.stages] for p in group.predictions]
+        assert group.stage_ended.tolist() == [[s.ended for s in p.stages] for p in group.predictions]
 
 
 def test_a_stage_begun_at_the_very_end_ends_with_its_prediction(telemetry):

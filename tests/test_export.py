@@ -7,7 +7,7 @@ import time
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from otelml.encoding import Home
+from otelml.encoding import Encoded, Home
 from otelml.export import BatchQueue
 from otelml.outage import Outage
 
@@ -118,6 +118,33 @@ def test_parts_are_written_when_they_are_exported(queue):
         data = b"".join(item.data for item in sink.items if item.home is home)
         assert data == b"".join(b"%d," % i for i in range(first, 800, 2))
     assert sum(item.count for item in sink.items) == 800
+
+
+def test_parts_and_items_fill_a_queue_together(queue):
+    """Both count for a batch, which is exported without a flush, and for the room that there is."""
+    sink, drops = Sink(), Drops()
+    home = Home(None, None, lambda n: b"%d," % n)
+    q = queue(sink, drops, capacity=12, batch=8, delay=60.0)
+    assert q.put_parts((0,), home)
+    assert q.put(Encoded(b"abc", home, 3))
+    assert [q.put_parts((number,), home) for number in range(1, 4)] == [True] * 3
+    assert (len(q), sink.items) == (7, [])
+    assert q.put_parts((4,), home)
+    for _ in range(500):
+        if sum(item.count for item in sink.items) == 8:
+            break
+        time.sleep(0.01)
+    assert sorted(item.data for item in sink.items) == [b"0,1,2,3,4,", b"abc"]
+    entered, release = threading.Event(), threading.Event()
+    sink.behave = lambda _: (entered.set(), release.wait(5), SpanExportResult.SUCCESS)[-1]
+    assert q.put(Encoded(b"12345678", home, 8))
+    assert entered.wait(5)
+    assert q.put(Encoded(b"abc", home, 3))
+    assert [q.put_parts((number,), home) for number in range(12)] == [True] * 9 + [False] * 3
+    assert (len(q), drops.counts) == (12, {("span", "queue"): 3})
+    release.set()
+    assert q.force_flush(5.0)
+    assert sum(item.count for item in sink.items) == 8 + 8 + 12
 
 
 def test_parts_that_cannot_be_written_are_counted(queue):

@@ -1,5 +1,7 @@
 """Canaries: every private name of the SDK's metrics in _sdk_metrics.py, so that a new release fails here first."""
 
+from bisect import bisect_left
+
 import numpy as np
 import pytest
 from opentelemetry import metrics, trace
@@ -47,6 +49,27 @@ def test_plain_batches_are_taken_and_keep_exemplars():
     assert (point.count, point.sum, point.min, point.max) == (5, 12.0, 0.25, 9.0)
     assert list(point.bucket_counts) == [3, 1, 1]
     assert {(each.value, each.trace_id, each.span_id) for each in point.exemplars} == {(0.25, 3, 4), (9.0, 5, 6)}
+
+
+@pytest.mark.parametrize(
+    ("values", "bounds"),
+    [
+        ([0.1, 1.0, 1.5, 2.0, 9.0, -1.0, 0.0, 1e300], (1.0, 2.0)),
+        ([0, 5, 6, 10**15, 10**18, 2**53, 2**53 + 1], (0, 5, 10, 2**53)),
+        ([True, 3, 2.5], (1.0, 2.5)),
+        ([1.0, 2.0], ()),
+        ([float(i) for i in range(200)], tuple(float(i) for i in range(0, 190, 2))),
+    ],
+    ids=["seconds", "bytes", "mixed", "one bucket", "many buckets"],
+)
+def test_values_fall_into_the_buckets_of_the_sdk(values, bounds):
+    """Whatever the numbers and bounds, bucket i holds what is over bound i - 1 and not over bound i."""
+    ids = [i % 3 for i in range(len(values))]
+    expected = [bisect_left(bounds, value) for value in values]
+    batch = _sdk_metrics.PlainBatch(tuple(values), tuple(ids))
+    assert batch.counts(bounds) == [expected.count(bucket) for bucket in range(len(bounds) + 1)]
+    last = {bucket: value for bucket, value, own in zip(expected, values, ids, strict=True) if own}
+    assert sorted(value for value, _ in batch.exemplars(bounds)) == sorted(last.values())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ static int is_served(void)
     }
     PyObject *names = PyFrame_GetGlobals(caller);
     PyCodeObject *code = PyFrame_GetCode(caller);
-    PyObject *module = PyDict_GetItemString(names, "__name__");
+    PyObject *module = PyDict_GetItemWithError(names, str___name__);
     int served = module != NULL && PyUnicode_Check(module) && PySequence_Contains(own.own_methods, code->co_name) == 0;
     for (Py_ssize_t i = 0; served && i < PyTuple_GET_SIZE(own.libraries); i++)
         served = PyUnicode_Tailmatch(module, PyTuple_GET_ITEM(own.libraries, i), 0, PY_SSIZE_T_MAX, -1) == 0;
@@ -32,6 +32,24 @@ static int is_free(PyObject *around)
     return 1;
 }
 
+/* Returns what `final_estimator` returns: without it where the model is no pipeline and wraps nothing. */
+static PyObject *final_of(PyObject *model, PyObject *method)
+{
+    PyObject *args[] = {(PyObject *)Py_TYPE(model), method}, *both[] = {model, method};
+    PyObject *plan = PyObject_Vectorcall(own.plan, args, 2, NULL), *name = NULL, *held = NULL, *found = NULL;
+    if (plan != NULL) name = PyObject_GetAttr(plan, str_attribute);
+    if (name != NULL) held = PyObject_GetAttr(model, str___dict__);
+    if (held != NULL && PyDict_CheckExact(held)) {
+        PyObject *inner = PyDict_GetItemWithError(held, name);
+        if ((inner == NULL && !PyErr_Occurred()) || inner == Py_None) found = PyTuple_Pack(3, model, plan, Py_False);
+    }
+    Py_XDECREF(plan);
+    Py_XDECREF(name);
+    Py_XDECREF(held);
+    if (found != NULL) return found;
+    return forget() < 0 ? NULL : PyObject_Vectorcall(own.final_estimator, both, 2, NULL);
+}
+
 /* Begins a common call, and finds the estimator behind it; 0 where Python is to look closer. */
 static int begin(PyObject *active, PyObject *model, PyObject *method, PyObject **call, PyObject **final)
 {
@@ -42,8 +60,7 @@ static int begin(PyObject *active, PyObject *model, PyObject *method, PyObject *
     common = is_free(around);
     PyObject *found = NULL;
     if (common == 1) {
-        PyObject *args[] = {model, method};
-        found = PyObject_Vectorcall(own.final_estimator, args, 2, NULL);
+        found = final_of(model, method);
         /* whether these calls are measured now, by the recorder that the plan knows */
         common = found == NULL ? -1 : is_same(active, PyTuple_GET_ITEM(found, 1), str_recorder);
     }
@@ -146,12 +163,12 @@ static PyMethodDef serve_function = {
 /* Returns `serve`, to be put in the place of the one given. */
 PyObject *use_calls(PyObject *module, PyObject *args)
 {
-    PyObject **places[] = {&own.running, &own.switch_, &own.outer, &own.silent, &own.final_estimator,
-                           &own.serve, &own.libraries, &own.own_methods, &own.elsewhere};
-    PyObject *given[9], *frame_above = PySys_GetObject("_getframe");
-    if (!PyArg_ParseTuple(args, "O!OO!OOOO!OO!", &PyDict_Type, &given[0], &given[1], &PyContextVar_Type, &given[2],
-                          &given[3], &given[4], &given[5], &PyTuple_Type, &given[6], &given[7], &PyTuple_Type,
-                          &given[8]))
+    PyObject **places[] = {&own.running, &own.switch_,   &own.outer,       &own.silent,    &own.plan, &own.final_estimator,
+                           &own.serve,   &own.libraries, &own.own_methods, &own.elsewhere};
+    PyObject *given[10], *frame_above = PySys_GetObject("_getframe");
+    if (!PyArg_ParseTuple(args, "O!OO!OOOOO!OO!", &PyDict_Type, &given[0], &given[1], &PyContextVar_Type, &given[2],
+                          &given[3], &given[4], &given[5], &given[6], &PyTuple_Type, &given[7], &given[8],
+                          &PyTuple_Type, &given[9]))
         return NULL;
     if (frame_above == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this Python does not show frames");

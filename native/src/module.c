@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define CONTRACT 3 /* what `otelml._native` must expect, to use it */
+#define CONTRACT 4 /* what `otelml._native` must expect, to use it */
 
 struct Own own;
 
@@ -88,6 +88,8 @@ static PyMethodDef functions[] = {
     {"use_calls", use_calls, METH_VARARGS, NULL},
     {"use_ids", use_ids, METH_O, NULL},
     {"use_sentence", use_sentence, METH_O, NULL},
+    {"use_columns", use_columns, METH_O, NULL},
+    {"use_measurements", use_measurements, METH_O, NULL},
     {"use_message", use_message, METH_VARARGS, NULL},
     {"use_queue", use_queue, METH_O, NULL},
     {"use_requests", use_requests, METH_VARARGS, NULL},
@@ -110,7 +112,7 @@ static int prepare(PyObject *module)
     NAMES(INTERN)
     home = PyInterpreterState_Get();
     if (set(&own.zero, PyLong_FromLong(0)) < 0 || set(&own.one, PyLong_FromLong(1)) < 0) return -1;
-    if (set(&own.empty, PyTuple_New(0)) < 0) return -1;
+    if (set(&own.empty, PyTuple_New(0)) < 0 || set(&own.low, PyLong_FromUnsignedLongLong(UINT64_MAX)) < 0) return -1;
     set(&own.flags, Py_NewRef(own.zero));
     PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType, &ServerSpanFieldsType,
                              &RequestFieldsType, &LastType};
@@ -118,6 +120,7 @@ static int prepare(PyObject *module)
         if (PyModule_AddType(module, types[i]) < 0) return -1;
     if (PyModule_AddFunctions(module, context_functions) < 0) return -1;
     if (PyModule_AddFunctions(module, encoding_functions) < 0) return -1;
+    if (PyModule_AddFunctions(module, column_functions) < 0) return -1;
     return PyModule_AddIntConstant(module, "CONTRACT", CONTRACT);
 }
 

@@ -115,14 +115,14 @@ typedef struct {
 struct Own {
     PyObject *zero, *one, *empty, *flags;
     PyObject *variable, *context, *span_key, *prediction_key, *request_key, *beside, *failed;
-    PyObject *direct, *own_span, *span_context, *all_flags;
+    PyObject *direct, *own_span, *span_context, *all_flags, *no_state, *low;
     PyObject *stage_type, *stage_names, *stage_begin, *stage_exit;
     PyObject *prediction_type, *prediction_names, *prediction_begin, *prediction_exit, *prediction_stage,
         *prediction_outcome;
     PyObject *recorder_put;
-    PyObject *served_type, *served_done, *served_make_stages, *served_outcome, *here, *nowhere;
+    PyObject *served_type, *served_names, *served_done, *served_make_stages, *served_outcome, *here, *nowhere;
     PyObject *numpy, *array, *float64, *result, *dtype_name;
-    PyObject *running, *outer, *switch_, *silent, *final_estimator, *serve, *libraries, *own_methods, *elsewhere,
+    PyObject *running, *outer, *switch_, *silent, *plan, *final_estimator, *serve, *libraries, *own_methods, *elsewhere,
         *frame_above;
 };
 extern struct Own own;
@@ -147,7 +147,8 @@ extern struct Http http;
     X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                     \
     X(get_global_response_propagator) X(take) X(capture) X(rows) X(shape) X(input_shape) X(input_dtype) X(missing)     \
     X(classes) X(confidence) X(item) X(ndim) X(float64) X(inference) X(preprocessing) X(route) X(fastapi)    \
-    X(effective_route_context) X(original_route) X(methods) X(_routes) X(_known)
+    X(effective_route_context) X(original_route) X(methods) X(_routes) X(_known) X(__name__) X(__dict__) X(attribute)       \
+    X(_lock) X(acquire) X(release) X(capacity) X(_woken) X(_more_put) X(_more_taken)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)
 
@@ -247,7 +248,9 @@ extern PyMethodDef request_methods[];
 /* What otelml hands over, in the file that needs it. */
 PyObject *use_ids(PyObject *module, PyObject *random);
 PyObject *use_sentence(PyObject *module, PyObject *in_python);
-extern PyMethodDef context_functions[], encoding_functions[];
+PyObject *use_columns(PyObject *module, PyObject *in_python);
+PyObject *use_measurements(PyObject *module, PyObject *in_python);
+extern PyMethodDef context_functions[], encoding_functions[], column_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);
 PyObject *use_prediction(PyObject *module, PyObject *args);
 PyObject *use_direct(PyObject *module, PyObject *args);
@@ -262,6 +265,9 @@ PyObject *use_requests(PyObject *module, PyObject *args);
 int read_row(Served *self, PyObject *answer, PyObject *inputs, PyObject *final, PyObject **result);
 
 /* served.c */
+#define SMALL 128 /* `_sklearn_outputs.SMALL` */
+int is_array(PyObject *object);
+PyObject *served_stages(PyObject *self);
 PyObject *served_begun(PyObject *plan, PyObject *around, PyObject *waiting);
 PyObject *served_done(PyObject *self, PyObject *const *args, Py_ssize_t n);
 

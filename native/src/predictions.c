@@ -61,12 +61,41 @@ static PyObject *ids_below(Prediction *self, PyObject *above)
     return ids;
 }
 
+/* Returns the context of a request's span that nothing is above, as `_server_spans._context_of` makes it; NULL without
+ * an error where its ids may be invalid. */
+static PyObject *context_of(ServerSpan *span)
+{
+    PyTypeObject *type = (PyTypeObject *)own.span_context;
+    PyObject *bits = PyLong_FromLong(64), *trace = NULL, *id = NULL, *made = NULL;
+    if (bits != NULL) trace = PyNumber_Rshift(span->ids, bits);
+    if (trace != NULL) id = PyNumber_And(span->ids, own.low);
+    if (id != NULL && !is_zero(trace) && !is_zero(id)) made = type->tp_alloc(type, 6);
+    if (made != NULL) {
+        PyObject *fields[] = {trace, id, Py_False, span->flags, own.no_state, Py_True};
+        for (Py_ssize_t i = 0; i < 6; i++) PyTuple_SET_ITEM(made, i, Py_NewRef(fields[i]));
+    }
+    Py_XDECREF(bits);
+    Py_XDECREF(trace);
+    Py_XDECREF(id);
+    return made;
+}
+
+/* Returns the context of a span of ours. */
+static PyObject *context_in(PyObject *span)
+{
+    if (http.span != NULL && (PyObject *)Py_TYPE(span) == http.span && ((ServerSpan *)span)->parent == Py_None) {
+        PyObject *made = context_of((ServerSpan *)span);
+        if (made != NULL || PyErr_Occurred()) return made;
+    }
+    return PyObject_CallMethodNoArgs(span, str_get_span_context);
+}
+
 /* Takes the trace of the span above and its decision: where the sampler follows it, and there is no trace state. */
 static int take_ids_below(Prediction *self, PyObject *span)
 {
     int follows = is_true(self->way, str__follows);
     if (follows <= 0) return follows;
-    PyObject *above = PyObject_CallMethodNoArgs(span, str_get_span_context);
+    PyObject *above = context_in(span);
     if (above == NULL) return -1;
     int done = 0;
     if (Py_TYPE(above) == (PyTypeObject *)own.span_context && PyTuple_GET_ITEM(above, 5) == Py_True &&
@@ -276,9 +305,9 @@ PyObject *use_prediction(PyObject *module, PyObject *args)
 
 PyObject *use_direct(PyObject *module, PyObject *args)
 {
-    PyObject *direct, *own_span, *context, *flags;
-    if (!PyArg_ParseTuple(args, "O!O!O!O!", &PyType_Type, &direct, &PyType_Type, &own_span, &PyType_Type, &context,
-                          &PyTuple_Type, &flags))
+    PyObject *direct, *own_span, *context, *flags, *no_state;
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O", &PyType_Type, &direct, &PyType_Type, &own_span, &PyType_Type, &context,
+                          &PyTuple_Type, &flags, &no_state))
         return NULL;
     if (!PyType_IsSubtype((PyTypeObject *)context, &PyTuple_Type) || PyTuple_GET_SIZE(flags) != 4) {
         PyErr_SetString(PyExc_TypeError, "use_direct() takes span contexts that are tuples, and four flags");
@@ -288,6 +317,7 @@ PyObject *use_direct(PyObject *module, PyObject *args)
     set(&own.own_span, Py_NewRef(own_span));
     set(&own.span_context, Py_NewRef(context));
     set(&own.all_flags, Py_NewRef(flags));
+    set(&own.no_state, Py_NewRef(no_state));
     Py_RETURN_NONE;
 }
 

@@ -27,6 +27,15 @@ PyObject *ask_module(PyObject *names, PyObject *module, PyObject *name, PyObject
 
 /* Beginning -------------------------------------------------------------------------------------------------------- */
 
+/* Whether a text ends with another one; few even have its last letter. */
+static int ends_with(PyObject *text, PyObject *ending)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(text), k = PyUnicode_GET_LENGTH(ending);
+    if (k == 0 || k > n) return k == 0;
+    if (PyUnicode_READ_CHAR(text, n - 1) != PyUnicode_READ_CHAR(ending, k - 1)) return 0;
+    return PyUnicode_Tailmatch(text, ending, 0, PY_SSIZE_T_MAX, 1) != 0;
+}
+
 /* Whether a path may be excluded: Python is to look closer. */
 static int may_be_excluded(PyObject *requests, PyObject *path)
 {
@@ -36,7 +45,7 @@ static int may_be_excluded(PyObject *requests, PyObject *path)
     if (endings == NULL) return -1;
     int found = !PyTuple_CheckExact(endings) || !PyUnicode_CheckExact(path);
     for (Py_ssize_t i = 0; !found && i < PyTuple_GET_SIZE(endings); i++)
-        found = PyUnicode_Tailmatch(path, PyTuple_GET_ITEM(endings, i), 0, PY_SSIZE_T_MAX, 1) != 0;
+        found = ends_with(path, PyTuple_GET_ITEM(endings, i));
     Py_DECREF(endings);
     return PyErr_Occurred() ? -1 : found;
 }

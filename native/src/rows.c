@@ -38,7 +38,7 @@ static int is_kind(PyObject *dtype, const char *letters)
     return is;
 }
 
-/* Opens an array of float64, or of one of the other kinds given; 1: it is open, 0: it is another one. */
+/* Opens a small array of float64, or of one of the other kinds given; 1: it is open, 0: it is another one. */
 static int opened(PyObject *array, PyObject *dtype, const char *others, Numbers *into)
 {
     into->is_float = dtype == own.float64;
@@ -46,7 +46,7 @@ static int opened(PyObject *array, PyObject *dtype, const char *others, Numbers 
     if (fits <= 0) return fits;
     if (PyObject_GetBuffer(array, &into->view, PyBUF_STRIDES) < 0) return -1;
     int axes = into->view.ndim;
-    if (axes >= 1 && axes <= MOST_AXES && into->view.len > 0) {
+    if (axes >= 1 && axes <= MOST_AXES && into->view.len > 0 && into->view.len <= SMALL * into->view.itemsize) {
         into->columns = into->view.shape[axes - 1];
         return 1;
     }
@@ -221,7 +221,9 @@ static int find_float64(void)
 /* Reads a row into a result; 1: it is read, 0: it is not plain and Python is to look, -1: it failed. */
 int read_row(Served *self, PyObject *answer, PyObject *inputs, PyObject *final, PyObject **result)
 {
-    int done = is_usual(self);
+    int done = is_array(answer);
+    if (done == 1) done = is_array(inputs);
+    if (done == 1) done = is_usual(self);
     if (done <= 0) return done;
     if (find_float64() < 0) return -1;
     Given given = {answer, PyObject_GetAttr(answer, str_dtype), inputs, PyObject_GetAttr(inputs, str_dtype), final};

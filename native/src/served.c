@@ -2,8 +2,6 @@
 
 #include "native.h"
 
-#define SMALL 128 /* `_sklearn_outputs.SMALL` */
-
 static PyObject *served_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     Served *self = (Served *)PredictionFieldsType.tp_new(type, args, kwargs);
@@ -183,13 +181,48 @@ static PyObject *served_make_stages(PyObject *object, PyObject *nothing)
     return last == NULL ? PyObject_CallOneArg(own.served_make_stages, object) : Py_NewRef(Py_None);
 }
 
+static PyObject *make_locked(Served *self)
+{
+    if (self->made != Py_None) return Py_NewRef(self->made);
+    PyObject *nothing = served_make_stages((PyObject *)self, NULL);
+    Py_XDECREF(nothing);
+    return nothing == NULL ? NULL : Py_NewRef(self->made);
+}
+
+/* Returns its stages, as the property of that name does. */
+PyObject *served_stages(PyObject *object)
+{
+    Served *self = (Served *)object;
+    if (self->made != Py_None) return Py_NewRef(self->made);
+    PyObject *lock = Py_XNewRef(PyDict_GetItemWithError(own.served_names, str__lock)), *found = NULL;
+    PyObject *taken = lock == NULL ? NULL : PyObject_CallMethodNoArgs(lock, str_acquire);
+    if (taken != NULL) {
+        found = make_locked(self);
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        Py_XDECREF(PyObject_CallMethodNoArgs(lock, str_release));
+        if (type != NULL) PyErr_Restore(type, error, trace);
+        else if (PyErr_Occurred()) Py_CLEAR(found);
+    }
+    Py_XDECREF(taken);
+    Py_XDECREF(lock);
+    return found;
+}
+
 /* End ---------------------------------------------------------------------------------------------------------- */
+
+/* Whether it is an array of numpy's own class; -1 where that can't be told. */
+int is_array(PyObject *object)
+{
+    if (own.array == NULL && set(&own.array, PyObject_GetAttrString(own.numpy, "ndarray")) < 0) return -1;
+    return (PyObject *)Py_TYPE(object) == own.array;
+}
 
 /* Whether it is a small array of numbers; -1 where that can't be told. */
 static int is_small(PyObject *array)
 {
-    if (own.array == NULL && set(&own.array, PyObject_GetAttrString(own.numpy, "ndarray")) < 0) return -1;
-    if ((PyObject *)Py_TYPE(array) != own.array) return 0;
+    int is = is_array(array);
+    if (is <= 0) return is;
     PyObject *number = PyObject_GetAttr(array, str_size);
     if (number == NULL) return -1;
     Py_ssize_t size = PyLong_AsSsize_t(number);
@@ -208,7 +241,6 @@ static int is_small(PyObject *array)
 /* Whether the copies are made here and read later, as nearly always; -1 where that can't be told. */
 static int is_common(Served *self, PyObject *result, PyObject *inputs)
 {
-    if (self->made != Py_None || self->plan == NULL) return 0;
     int small = is_small(result);
     if (small == 1) small = is_small(inputs);
     if (small != 1) return small;
@@ -261,39 +293,51 @@ static int leave(Served *self)
     return set_active(p, 0) < 0 ? -1 : put_away(p);
 }
 
-/* Takes note of what is plain, and copies of whatever is left to the recorder's thread to read. */
-static int take_seen(Served *self, PyObject *result, PyObject *inputs, PyObject *final)
+/* Takes note of what is plain, and copies of whatever is left to the recorder's thread to read; -1 where it failed. */
+static int take_seen(Served *self, PyObject *result, PyObject *inputs, PyObject *final, PyObject *read)
 {
-    PyObject *read = NULL;
-    int done = read_row(self, result, inputs, final, &read);
-    if (done == 1) return set(&self->base._observed, read);
-    if (done < 0 && forget() < 0) return -1;
+    if (read != NULL) return set(&self->base._observed, Py_NewRef(read));
     return set(&self->seen, copies(self, result, inputs, final));
 }
 
-static int finish(Served *self, PyObject *result, PyObject *inputs, PyObject *final)
+/* Ends it with what was read, or is left to be; with the error that is set, where there is one. */
+static int finish(Served *self, PyObject *const *args, PyObject *read)
 {
-    int copied = take_seen(self, result, inputs, final);
+    int taken = PyErr_Occurred() ? -1 : take_seen(self, args[0], args[1], args[2], read);
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     int left = leave(self);
-    if (copied < 0 && left == 0) PyErr_Restore(type, error, trace);
+    if (taken < 0 && left == 0) PyErr_Restore(type, error, trace);
     else {
         Py_XDECREF(type);
         Py_XDECREF(error);
         Py_XDECREF(trace);
     }
-    return copied < 0 || left < 0 ? -1 : 0;
+    return taken < 0 || left < 0 ? -1 : 0;
+}
+
+/* Reads a plain row. 1: that is done, or it is to be copied, or an interrupt is set; 0: Python is to do it, -1: it failed. */
+static int look_at(Served *self, PyObject *const *args, Py_ssize_t n, PyObject **read)
+{
+    if (n != 3 || self->made != Py_None || self->plan == NULL) return 0;
+    int done = read_row(self, args[0], args[1], args[2], read);
+    if (done == 1 || (done < 0 && forget() < 0)) return 1;
+    return is_common(self, args[0], args[1]);
 }
 
 PyObject *served_done(PyObject *object, PyObject *const *args, Py_ssize_t n)
 {
     Served *self = (Served *)object;
-    int common = n == 3 ? is_common(self, args[0], args[1]) : 0;
-    if (common < 0 && forget() < 0) return NULL;
-    if (common <= 0) return in_python(own.served_done, object, args, n, NULL);
-    if (set(&self->base.ended, clock_of(own.prediction_names, str_perf_counter_ns)) < 0) return NULL;
-    if (finish(self, args[0], args[1], args[2]) < 0 && guarded("sklearn.finish") < 0) return NULL;
+    PyObject *read = NULL, *now = clock_of(own.prediction_names, str_perf_counter_ns);
+    if (now == NULL) return NULL;
+    if (look_at(self, args, n, &read) != 1) {
+        Py_DECREF(now);
+        return forget() < 0 ? NULL : in_python(own.served_done, object, args, n, NULL);
+    }
+    set(&self->base.ended, now);
+    int done = finish(self, args, read);
+    Py_XDECREF(read);
+    if (done < 0 && guarded("sklearn.finish") < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -317,15 +361,16 @@ static PyMethodDef methods[] = {
 
 PyObject *use_served(PyObject *module, PyObject *args)
 {
-    PyObject *type, *here, *nowhere, *numpy, *result, *dtype_name;
-    if (!PyArg_ParseTuple(args, "O!O!OOO!O", &PyType_Type, &type, &PyType_Type, &here, &nowhere, &numpy, &PyType_Type,
-                          &result, &dtype_name))
+    PyObject *type, *names, *here, *nowhere, *numpy, *result, *dtype_name;
+    if (!PyArg_ParseTuple(args, "O!O!O!OOO!O", &PyType_Type, &type, &PyDict_Type, &names, &PyType_Type, &here, &nowhere,
+                          &numpy, &PyType_Type, &result, &dtype_name))
         return NULL;
     if (set(&own.served_done, PyObject_GetAttrString(type, "done")) < 0 ||
         set(&own.served_make_stages, PyObject_GetAttrString(type, "_make_stages")) < 0 ||
         set(&own.served_outcome, PyObject_GetAttrString(type, "outcome")) < 0 || replace_methods(type, methods) < 0)
         return NULL;
     set(&own.served_type, Py_NewRef(type));
+    set(&own.served_names, Py_NewRef(names));
     set(&own.here, Py_NewRef(here));
     set(&own.nowhere, Py_NewRef(nowhere));
     set(&own.numpy, Py_NewRef(numpy)); /* imported by the first call, not by us */

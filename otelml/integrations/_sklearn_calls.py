@@ -315,5 +315,5 @@ class Slot:
 
 
 if _sdk.native is not None and _sdk.SUPPRESSING is not None:
-    _KNOWN = (final_estimator, serve, LIBRARIES, OWN_METHODS, (*_sdk.SUPPRESSING, KEY, TOGETHER))
+    _KNOWN = (plan, final_estimator, serve, LIBRARIES, OWN_METHODS, (*_sdk.SUPPRESSING, KEY, TOGETHER))
     serve = _sdk.native.use_calls(vars(runtime), switch, outer, SILENT, *_KNOWN)

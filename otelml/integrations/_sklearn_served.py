@@ -308,4 +308,4 @@ def read_now(plan: Plan, result: Any, final: Any) -> dict[str, Any]:
 
 
 if _sdk.native is not None:
-    _sdk.native.use_served(Served, Here, _NOWHERE, np, Result, values.dtype_name)
+    _sdk.native.use_served(Served, globals(), Here, _NOWHERE, np, Result, values.dtype_name)

@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import otelml
+from otelml.columns import columns_of
 from otelml.context import with_request_id
 from otelml.integrations import _sklearn_served
 from otelml.prediction import Prediction
@@ -105,6 +106,17 @@ def test_the_current_span_is_the_stage_at_work(seen):
     assert ids == [(before.trace_id, before.span_id)] * 2 + [(inference.trace_id, inference.span_id)]
     assert {before.parent_id, inference.parent_id} == {spans["predict LookingModel"].span_id}
     assert current() == (0, 0)
+
+
+def test_who_looks_late_sees_the_stages_that_are_exported(seen):
+    """The stages that the recorder makes are those that somebody gets who looks afterwards, whoever is first."""
+    for first in (lambda call: call.stages, lambda call: columns_of([call])[0].stages[0]):
+        LogisticRegression().fit(X, Y).predict(X[:1])
+        (call,) = seen.runtime.recorder._buffer
+        found = list(first(call))
+        assert found == list(call.stages) == list(columns_of([call])[0].stages[0])
+        assert [stage.known.name for stage in found] == ["inference"]
+        seen.drain()
 
 
 def test_spans_of_the_application_are_nested_in_the_stage(seen):
