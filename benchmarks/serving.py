@@ -32,7 +32,7 @@ import accelerator
 from tables import machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 HERE = Path(__file__).parent
 SERVING = HERE / "_serving"
@@ -62,6 +62,7 @@ PARTS = {
 """Threads of the server by kind, what they spend on garbage collections, and how many of those are full ones."""
 AFTERWARDS = 0.3
 """Seconds after a burst in which its telemetry is worked off at nobody's expense; it is CPU time of its own."""
+ARRIVED = "Every span and measurement arrived, none twice, nothing was dropped."
 INSTALL = "wrk is not installed: apt-get install wrk (Debian, Ubuntu), or brew install wrk (macOS)"
 
 
@@ -149,15 +150,6 @@ def asked(process: subprocess.Popen[str], question: str = "") -> dict[str, Any]:
     return found
 
 
-def load(port: int, seconds: float, options: argparse.Namespace) -> dict[str, Any]:
-    """Load the server; return what wrk measured, times in µs."""
-    command = ["wrk", "-t", "1", "-c", str(options.connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "30s"]
-    command += ["-s", str(SERVING / "report.lua"), f"http://127.0.0.1:{port}/predict"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 class Process:
     """One server of one round, and what it has answered so far."""
 
@@ -166,14 +158,22 @@ class Process:
     ) -> None:
         self.number, self.served, self.process, self.options = number, served, process, options
         self.port = asked(process)["port"]
-        warm = load(self.port, options.warm_up, options)
+        warm = self.load(options.warm_up)
         self.answered, self.errors = warm["requests"], warm["errors"]
         asked(process, "freeze" if options.frozen else "cpu")
+
+    def load(self, seconds: float) -> dict[str, Any]:
+        """Load the server; return what wrk measured, times in µs."""
+        command = ["wrk", "-t", "1", "-c", str(self.options.connections), "-d", f"{max(1, round(seconds))}s"]
+        command += ["--timeout", "30s", "-s", str(SERVING / "report.lua"), f"http://127.0.0.1:{self.port}/predict"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return found
 
     def burst(self) -> None:
         """Load it once; what it still has to do afterwards is awaited, and counted as its CPU time."""
         before = asked(self.process, "cpu")
-        found = load(self.port, self.options.seconds, self.options)
+        found = self.load(self.options.seconds)
         sleep(AFTERWARDS)
         found |= spent(before, asked(self.process, "cpu"), found)
         found |= {"rate": found["requests"] / found["seconds"], "round": self.number}
@@ -217,14 +217,16 @@ def faults(of: Process, end: Mapping[str, Any], received: Mapping[str, Any]) -> 
     return told if end["flushed"] else [*told, "not everything could be exported"]
 
 
-def one_round(number: int, chosen: list[Served], base: str, options: argparse.Namespace) -> list[str]:
+def one_round(
+    number: int, chosen: list[Served], base: str, options: argparse.Namespace, kind: type[Process]
+) -> list[str]:
     """Start all servers of one application, load them in turn and stop them; return what did not arrive."""
     with ExitStack() as stack:
         processes = []
         for served in chosen:
             received = f"{base}/{served.way}-{served.app}-{number}"
             started = stack.enter_context(server(served, received, options.core))
-            processes.append((Process(number, served, started, options), received))
+            processes.append((kind(number, served, started, options), received))
         for turn in range(options.bursts):
             what = f"{chosen[0].app}: round {number + 1} of {options.rounds}, turn {turn + 1} of {options.bursts}"
             print(f"\r{what}", end="", file=sys.stderr, flush=True)
@@ -235,13 +237,13 @@ def one_round(number: int, chosen: list[Served], base: str, options: argparse.Na
         return [fault for process, received in processes for fault in process.stop(received)]
 
 
-def rounds(chosen: list[Served], options: argparse.Namespace) -> list[str]:
+def rounds(chosen: list[Served], options: argparse.Namespace, kind: type[Process] = Process) -> list[str]:
     """Run all rounds, one application after the other; return everything that did not arrive."""
     found: list[str] = []
     with receiver() as base:
         for number in range(options.rounds):
             for app in dict.fromkeys(served.app for served in chosen):
-                found += one_round(number, [served for served in chosen if served.app == app], base, options)
+                found += one_round(number, [each for each in chosen if each.app == app], base, options, kind)
     return found
 
 
@@ -260,16 +262,18 @@ def row(served: Served, bare: Served) -> dict[str, Any]:
     return found
 
 
-def interval(rounds: list[list[float]], draws: int = 2_000) -> tuple[float, float]:
+def interval(
+    rounds: list[list[float]], draws: int = 2_000, of: Callable[[Iterable[float]], float] = statistics.median
+) -> tuple[float, float]:
     """Return the 95 % interval of the median of all turns, by drawing rounds, and turns of each, again and again."""
     random = Random(0)  # noqa: S311 - no secrets; the same figures give the same interval
 
     def draw() -> float:
         drawn = [random.choices(turns, k=len(turns)) for turns in random.choices(rounds, k=len(rounds))]
-        return statistics.median(chain.from_iterable(drawn))
+        return of(chain.from_iterable(drawn))
 
-    medians = sorted(draw() for _ in range(draws))
-    return medians[round(0.025 * draws)], medians[round(0.975 * draws) - 1]
+    found = sorted(draw() for _ in range(draws))
+    return found[round(0.025 * draws)], found[round(0.975 * draws) - 1]
 
 
 def line(*cells: str) -> str:
@@ -325,11 +329,32 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.bursts, options.seconds, options.warm_up = 1, 1, 1, 1
+    check(parser, options)
+    return options
+
+
+def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End the program where applications or ways are unknown."""
     for name, known in (("apps", APPS), ("only", TITLES)):
         unknown = set(filter(None, getattr(options, name).split(","))) - set(known)
         if unknown:
             parser.error(f"--{name}: unknown: {', '.join(sorted(unknown))}")
-    return options
+
+
+def prepared(options: argparse.Namespace) -> list[Served]:
+    """Go to a core that is not the servers', and return what is to be measured.
+
+    Raises:
+        SystemExit: The accelerator is wanted, and not installed.
+    """
+    options.core, others = cores()
+    if others is not None:
+        os.sched_setaffinity(0, others)
+    if missing := accelerator.left_out(options.only.split(",")):
+        print(f"{', '.join(missing)}: otelml-native is not installed: {accelerator.GET}", file=sys.stderr)
+        sys.exit(2)
+    wanted = {BARE, *(options.only.split(",") if options.only else TITLES)} - {*accelerator.left_out([*TITLES])}
+    return [Served(way, app) for app in options.apps.split(",") for way in TITLES if way in wanted]
 
 
 def main() -> int:
@@ -338,24 +363,17 @@ def main() -> int:
     if shutil.which("wrk") is None:
         print(INSTALL, file=sys.stderr)
         return 2
-    options.core, others = cores()
-    if others is not None:
-        os.sched_setaffinity(0, others)
-    if missing := accelerator.left_out(options.only.split(",")):
-        print(f"{', '.join(missing)}: otelml-native is not installed: {accelerator.GET}", file=sys.stderr)
-        return 2
-    wanted = {BARE, *(options.only.split(",") if options.only else TITLES)} - {*accelerator.left_out([*TITLES])}
-    chosen = [Served(way, app) for app in options.apps.split(",") for way in TITLES if way in wanted]
+    chosen = prepared(options)
     found = rounds(chosen, options)
     bare = {served.app: served for served in chosen if served.way == BARE}
     rows = [row(served, bare[served.app]) for served in chosen] if not found else []
-    where = machine() | {"server": setting(), "pinned": others is not None, "frozen": options.frozen}
+    where = machine() | {"server": setting(), "pinned": options.core != "any", "frozen": options.frozen}
     print(f"{where['date']}, {where['cpu']}, {where['cores']} cores, Python {where['python']}, {where['server']}\n")
     print(table(rows), parts(chosen), sep="\n\n")
     if options.json is not None:
         raw = {f"{served.way} {served.app}": served.bursts for served in chosen}
         options.json.write_text(json.dumps({"machine": where, "rows": rows, "bursts": raw, "lost": found}, indent=1))
-    print("\n" + ("\n".join(found) or "Every span and measurement arrived, none twice, nothing was dropped."))
+    print("\n" + ("\n".join(found) or ARRIVED))
     return 1 if found else 0
 
 

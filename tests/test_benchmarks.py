@@ -272,6 +272,16 @@ def test_serving_quick(tmp_path):
     assert (tmp_path / "figures.json").exists()
 
 
+def test_serving_cpu_quick(tmp_path):
+    """Servers are loaded by a client of our own, in short turns, and all telemetry arrives once."""
+    run("serving_cpu.py", "--quick", "--only", "otelml", "--json", tmp_path / "figures.json")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["way"] for row in figures["rows"]] == ["not observed", "otelml"]
+    assert figures["rows"][0]["ratio"] == [1, 1, 1]
+    assert [len(rounds) for rounds in figures["rounds"].values()] == [2, 2]
+    assert figures["lost"] == []
+
+
 def test_sklearn_rows_quick(tmp_path):
     """One-row calls are measured alone and observed, and what was observed arrives exactly once."""
     said = run("sklearn_rows.py", "--quick", "--only", "otelml,sdk", "--json", tmp_path / "figures.json")

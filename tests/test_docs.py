@@ -41,6 +41,7 @@ NOT_RUN = {
     "python benchmarks/profiles.py": SCRIPT,
     "python benchmarks/profiling.py": SCRIPT,
     "python benchmarks/serving.py": SCRIPT,
+    "python benchmarks/serving_cpu.py": SCRIPT,
     "python benchmarks/sklearn_rows.py": SCRIPT,
     "python benchmarks/startup.py": SCRIPT,
     "python benchmarks/export.py": SCRIPT,

@@ -88,7 +88,7 @@ def main() -> None:
     """Serve, then export everything."""
     app = apps.make(app_name, way.observe)
     way.instrument(app)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, timeout_keep_alive=60))
     threading.Thread(target=listen, args=(server,), daemon=True).start()
     server.run()
     flushed = way.flush()

@@ -163,8 +163,8 @@ static PyMethodDef serve_function = {
 /* Returns `serve`, to be put in the place of the one given. */
 PyObject *use_calls(PyObject *module, PyObject *args)
 {
-    PyObject **places[] = {&own.running, &own.switch_,   &own.outer,       &own.silent,    &own.plan, &own.final_estimator,
-                           &own.serve,   &own.libraries, &own.own_methods, &own.elsewhere};
+    PyObject **places[] = {&own.running, &own.switch_, &own.outer,     &own.silent,      &own.plan,
+                           &own.final_estimator, &own.serve, &own.libraries, &own.own_methods, &own.elsewhere};
     PyObject *given[10], *frame_above = PySys_GetObject("_getframe");
     if (!PyArg_ParseTuple(args, "O!OO!OOOOO!OO!", &PyDict_Type, &given[0], &given[1], &PyContextVar_Type, &given[2],
                           &given[3], &given[4], &given[5], &given[6], &PyTuple_Type, &given[7], &given[8],

@@ -19,7 +19,7 @@ static PyObject *stages_of(PyObject *prediction)
     return made;
 }
 
-/* Whether a parent came from elsewhere: what its context says, None without one; NULL where it is no context of ours. */
+/* Whether a parent came from elsewhere: what its context says, None without one; NULL where it is unusual. */
 static PyObject *remote_of(PyObject *parent)
 {
     if (parent == Py_None) return Py_None;
@@ -149,7 +149,8 @@ static PyObject *stage_times(PyObject *module, PyObject *all)
 }
 
 PyMethodDef column_functions[] = {
-    {"times", times, METH_O, "times($module, predictions, /)\n--\n\nReturn start, end and offset of each, 8 bytes each."},
+    {"times", times, METH_O,
+     "times($module, predictions, /)\n--\n\nReturn start, end and offset of each, 8 bytes each."},
     {"stage_times", stage_times, METH_O,
      "stage_times($module, stages, /)\n--\n\nReturn start and end of each stage of each prediction, 8 bytes each."},
     {NULL},

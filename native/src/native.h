@@ -147,7 +147,7 @@ extern struct Http http;
     X(scope) X(headers) X(path) X(scheme) X(server) X(http_version) X(type) X(status) X(more_body)                     \
     X(get_global_response_propagator) X(take) X(capture) X(rows) X(shape) X(input_shape) X(input_dtype) X(missing)     \
     X(classes) X(confidence) X(item) X(ndim) X(float64) X(inference) X(preprocessing) X(route) X(fastapi)    \
-    X(effective_route_context) X(original_route) X(methods) X(_routes) X(_known) X(__name__) X(__dict__) X(attribute)       \
+    X(effective_route_context) X(original_route) X(methods) X(_routes) X(_known) X(__name__) X(__dict__) X(attribute)  \
     X(_lock) X(acquire) X(release) X(capacity) X(_woken) X(_more_put) X(_more_taken)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)

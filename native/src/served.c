@@ -316,7 +316,8 @@ static int finish(Served *self, PyObject *const *args, PyObject *read)
     return taken < 0 || left < 0 ? -1 : 0;
 }
 
-/* Reads a plain row. 1: that is done, or it is to be copied, or an interrupt is set; 0: Python is to do it, -1: it failed. */
+/* Reads a plain row. 1: that is done, or it is to be copied, or an interrupt is set; 0: Python is to end it, -1: that
+ * can't be told. */
 static int look_at(Served *self, PyObject *const *args, Py_ssize_t n, PyObject **read)
 {
     if (n != 3 || self->made != Py_None || self->plan == NULL) return 0;
