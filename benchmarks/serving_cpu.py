@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 DONE = 1.5
 """Seconds after the last turn in which telemetry is worked off."""
-KINDS = [kind for kind in PARTS if kind not in {"collecting", "full"}]
+KINDS = ("recorder", "export", "other")
+"""Threads that live as long as the server; those of the pool come and go."""
 
 
 class Turns(serving.Process):
