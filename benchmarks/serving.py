@@ -265,7 +265,7 @@ def row(served: Served, bare: Served) -> dict[str, Any]:
 def interval(
     rounds: list[list[float]], draws: int = 2_000, of: Callable[[Iterable[float]], float] = statistics.median
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the median of all turns, by drawing rounds, and turns of each, again and again."""
+    """Return the 95 % interval of what ``of`` makes of all turns, by drawing rounds, and turns of each, many times."""
     random = Random(0)  # noqa: S311 - no secrets; the same figures give the same interval
 
     def draw() -> float:

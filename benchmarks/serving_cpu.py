@@ -72,7 +72,7 @@ class Turns(serving.Process):
 
 def compared(own: Served, bare: Served, how: Callable[[float, float], float]) -> tuple[float, float, float]:
     """Return the mean over rounds of a comparison with the unobserved application, and its 95 % interval."""
-    found = [how(its["cpu"], alone["cpu"]) for its, alone in zip(own.bursts, bare.bursts, strict=True)]
+    found = [how(its, alone) for its, alone in own.against(bare, "cpu")]
     return statistics.mean(found), *serving.interval([[each] for each in found], of=statistics.mean)
 
 
