@@ -9,7 +9,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-CONTRACT = 4
+CONTRACT = 5
 """What the accelerator must be made for: which attributes there are, and what its methods do."""
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from opentelemetry import trace
 
+    from otelml.facts import Facts
     from otelml.prediction import Prediction
     from otelml.series import StageName
     from otelml.spans import OwnSpan
@@ -24,12 +25,18 @@ else:
     np = LazyModule("numpy")
 
 
+TRACE_BYTES, ID_BYTES = 16, 8
+
+
 class Columns:
     """Ended predictions that differ in ids, times and results only.
 
     ``rows`` are the predictions, each with its stages as they were when the worker took it; n predictions have k
     stages each.
     """
+
+    facts: Facts | None = None
+    """What is known of them, once that was gathered: not where one of them is special."""
 
     def __init__(self, rows: list[tuple[Prediction, tuple[Stage, ...]]]) -> None:
         self.predictions = [p for p, _ in rows]
@@ -53,6 +60,7 @@ class Columns:
             part = copy(self)
             for name in ("predictions", "stages", "started", "ended", "offset", "stage_started", "stage_ended"):
                 setattr(part, name, getattr(self, name)[i : i + size])
+            part.facts = None if self.facts is None else self.facts.part(i, size)
             yield part
         if n <= size:
             yield self
@@ -74,6 +82,19 @@ class Columns:
         """Durations of the stages, of shape (n, k)."""
         return in_seconds(self.stage_ended - self.stage_started)
 
+    def ids(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return trace ids of shape (n, 16) and span ids of shape (n, 8), the highest byte first."""
+        ids = np.frombuffer(_ids(self.predictions), np.uint8).reshape(-1, TRACE_BYTES + ID_BYTES)
+        return ids[:, :TRACE_BYTES], ids[:, TRACE_BYTES:]
+
+    def stage_ids(self) -> NDArray[np.uint8]:
+        """Return span ids of the stages, of shape (n, k, 8)."""
+        return np.frombuffer(_stage_ids(self.stages), np.uint8).reshape(len(self.stages), -1, ID_BYTES)
+
+    def parent_ids(self) -> NDArray[np.uint8]:
+        """Return the ids of the spans above, of shape (n, 8), where there are any."""
+        return np.frombuffer(_parent_ids(self.predictions), np.uint8).reshape(-1, ID_BYTES)
+
     def origins(self, stage: int | None = None) -> Origins | None:
         """Return where n measurements come from: the predictions, or the stage of that number."""
         if not self.exported:
@@ -90,6 +111,24 @@ def _stage_times(stages: list[tuple[Stage, ...]]) -> NDArray[np.int64]:
     """Return ``perf_counter_ns`` at start and end of each stage, of shape (n, k, 2)."""
     ticks = [t for each in stages for stage in each for t in (stage.started, stage.ended)]
     return np.array(ticks, np.int64).reshape(len(stages), -1, 2)
+
+
+def _ids(predictions: list[Prediction]) -> bytes:
+    return b"".join([p.ids.to_bytes(TRACE_BYTES + ID_BYTES, "big") for p in predictions])
+
+
+def _stage_ids(stages: list[tuple[Stage, ...]]) -> bytes:
+    return b"".join([stage.span_id.to_bytes(ID_BYTES, "big") for each in stages for stage in each])
+
+
+def _parent_ids(predictions: list[Prediction]) -> bytes:
+    return b"".join([p.parent.span_id.to_bytes(ID_BYTES, "big") for p in predictions if p.parent is not None])
+
+
+def forget_stages(predictions: list[Prediction]) -> None:
+    """Take the stages out of ended predictions, which they know: the garbage collector would find the cycle late."""
+    for p in predictions:
+        p.stages = []
 
 
 def in_seconds(nanoseconds: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -148,6 +187,8 @@ def _rows_of(predictions: list[Prediction]) -> Iterable[list[tuple[Prediction, t
 
 if _sdk.native is not None:
     _rows_of = _sdk.native.use_columns(_rows_of)
+    _ids, _stage_ids, _parent_ids = _sdk.native.ids, _sdk.native.stage_ids, _sdk.native.parent_ids
+    forget_stages = _sdk.native.forget_stages
 
     def _times(predictions: list[Prediction]) -> NDArray[np.int64]:
         return np.frombuffer(_sdk.native.times(predictions), np.int64).reshape(-1, 3)

@@ -10,27 +10,26 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from otelml import _sdk, encoding, semconv
-from otelml._lazy import LazyModule
-from otelml.encoding import Known, tagged
-from otelml.result import Result
+from otelml._lazy import LazyModule, computed_once
+from otelml.encoding import tagged
+from otelml.facts import NOTHING, key_of
 from otelml.spans import NANO
 from otelml.templates import Template
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from otelml.columns import Columns
+    from otelml.encoding import Known
+    from otelml.facts import Facts
     from otelml.prediction import Prediction
-    from otelml.series import Series
+    from otelml.templates import Column
 else:
     np = LazyModule("numpy")
 
-NOTHING = Result()
-_ID = 32
-"""Letters of a prediction's id."""
 _NUMBER = 8
 """Bytes of a number with a fraction."""
 
@@ -43,11 +42,7 @@ class Description:
     def __init__(self, p: Prediction) -> None:
         self.prediction = p
         self.result = result = p.outcome() or NOTHING
-        self.known = _known(
-            *(p.series, p.variant, p.operation, p.framework, None if p.error is None else p.error.type),
-            *(result.rows, result.input_shape, result.input_dtype, result.missing),
-            *(result.shape, result.dtype, result.label),
-        )
+        self.known = key_of(p, result).attributes(None if p.error is None else p.error.type)
         self._more: dict[str, Any] | None = None
 
     @property
@@ -87,16 +82,15 @@ class Description:
         p, result = self.prediction, self.result
         if p.error is not None:
             return f"{p.series.model} failed with {p.error.type} in {_readable(p.seconds)}"
-        return _predicted(p.series.model, _said(result), _number(result.confidence), p.seconds)
+        said = _said(result.label, _number(result.values), result.rows)
+        return _predicted(p.series.model, said, _number(result.confidence), p.seconds)
 
 
-def _said(result: Result) -> str:
+def _said(label: str | None, number: float | None, rows: int | None) -> str:
     """Return what was predicted: the class, else the number, else how many rows."""
-    if result.label is not None:
-        return result.label
-    number = _number(result.values)
-    rows = 1 if result.rows is None else result.rows
-    return f"{rows} rows" if number is None else f"{number:.6g}"
+    if label is not None:
+        return label
+    return f"{1 if rows is None else rows} rows" if number is None else f"{number:.6g}"
 
 
 def _predicted(model: str, said: str, confidence: float | None, seconds: float) -> str:
@@ -118,41 +112,54 @@ class Descriptions:
     """The descriptions of predictions of one shape, in their order."""
 
     def __init__(self, columns: Columns) -> None:
-        self.each = [Description(p) for p in columns.predictions]
         self._columns = columns
-        self._rows = None if columns.special else _alike(self.each)
+        facts = columns.facts
+        self._facts = facts if facts is not None and facts.alike else None
 
-    @property
-    def known(self) -> list[Known]:
-        """Return the attributes that many predictions share, of each."""
-        return [one.known for one in self.each]
+    @computed_once
+    def each(self) -> list[Description]:
+        """Return them one by one."""
+        return [Description(p) for p in self._columns.predictions]
 
-    def of_spans(self) -> list[bytes]:
-        """Return the attributes that differ as those of each span.
+    def of_spans(self) -> tuple[Column, Column]:
+        """Return the attributes of each span, encoded: those that many share, and those that differ.
 
         Raises:
             encoding.Unusual: A value is one that only the SDK can handle.
             UnicodeEncodeError: A text is not one.
         """
-        if self._rows is None:
-            return [tagged(encoding.SPAN_ATTRIBUTE, one.pairs()) for one in self.each]
-        return _filled(encoding.SPAN_ATTRIBUTE, self._rows)
+        if self._facts is None:
+            known = [encoding.of_span(one.known) for one in self.each]
+            return known, [tagged(encoding.SPAN_ATTRIBUTE, one.pairs()) for one in self.each]
+        rows = _differing(self._facts)
+        return _shared(self._facts, encoding.of_span), _filled(encoding.SPAN_ATTRIBUTE, rows)
 
-    def of_events(self) -> list[bytes]:
-        """Return the attributes that differ as those of each event, and its duration; raises what ``of_spans`` does."""
-        rows = self._rows
-        if rows is None or any(one.prediction.first_item for one in self.each):
+    def of_events(self) -> tuple[Column, Column]:
+        """Return the same of each event, and its duration; raises what ``of_spans`` does."""
+        facts = self._facts
+        if facts is None or facts.streams:
             pairs = [one.pairs() + encoding.pairs(timing(one.prediction)) for one in self.each]
-            return [tagged(encoding.LOG_ATTRIBUTE, each) for each in pairs]
-        return _filled(encoding.LOG_ATTRIBUTE, [*rows, _numbers(semconv.DURATION, self._columns.seconds)])
+            known = [encoding.of_log(one.known) for one in self.each]
+            return known, [tagged(encoding.LOG_ATTRIBUTE, each) for each in pairs]
+        rows = [*_differing(facts), _numbers(semconv.DURATION, self._columns.seconds)]
+        return _shared(facts, encoding.of_log), _filled(encoding.LOG_ATTRIBUTE, rows)
 
     def sentences(self) -> list[str]:
         """Return the line for people of each."""
-        if self._rows is None:
+        facts, model = self._facts, self._columns.series.model
+        if facts is None:
             return [one.sentence() for one in self.each]
-        model, results = self._columns.series.model, [one.result for one in self.each]  # whose numbers are plain ones
         seconds = self._columns.seconds.tolist()
-        return [_predicted(model, _said(r), r.confidence, took) for r, took in zip(results, seconds, strict=True)]  # type: ignore[arg-type]
+        nothing = [None] * len(seconds)
+        confidence = _listed(facts.confidence) or nothing
+        numbers = _listed(facts.values) or nothing
+        keys = [facts.keys[i] for i in facts.which.tolist()]
+        said = [_said(key.label, number, key.rows) for key, number in zip(keys, numbers, strict=True)]
+        return [_predicted(model, *one) for one in zip(said, confidence, seconds, strict=True)]
+
+
+def _listed(numbers: NDArray[np.float64] | None) -> list[float]:
+    return [] if numbers is None else numbers.tolist()
 
 
 if TYPE_CHECKING:
@@ -160,86 +167,43 @@ if TYPE_CHECKING:
     """One attribute of all predictions: the bytes before its value, and values of shape (n, bytes)."""
 
 
-def _alike(described: Sequence[Description]) -> list[Row] | None:
-    """Return the attributes that differ; None where one has other ones than the first, or texts of another length."""
-    predictions, results = [one.prediction for one in described], [one.result for one in described]
-    for p, result in zip(predictions, results, strict=True):
-        if p.given_id is not None or result.business_value is not None:
-            return None
-        if result.input_payload is not None or result.output_payload is not None:
-            return None
-    ids = b"".join([(p.number or p.numbered()).to_bytes(_ID // 2, "big") for p in predictions]).hex()
-    found = [_texts(semconv.PREDICTION_ID, ids, len(predictions))]
-    requests = [p.request_id or "" for p in predictions]
-    lengths = set(map(len, requests))
-    if lengths != {0}:
-        text = "".join(requests)
-        if len(lengths) > 1 or not text.isascii():
-            return None
-        found.append(_texts(semconv.REQUEST_ID, text, len(requests)))
-    for name, numbers in (
-        (semconv.PREDICTION_CONFIDENCE, [result.confidence for result in results]),
-        (semconv.PREDICTION_VALUE, [result.values for result in results]),
-    ):
-        kinds = set(map(type, numbers))
-        if kinds == {float}:
-            found.append(_numbers(name, np.array(numbers)))
-        elif kinds != {type(None)}:
-            return None
-    return found
+def _shared(facts: Facts, encode: Callable[[Known], bytes]) -> Column:
+    """Return the attributes that many predictions have in common."""
+    encoded = [encode(key.attributes()) for key in facts.keys]
+    return encoded[0] if len(encoded) == 1 else [encoded[i] for i in facts.which.tolist()]
 
 
-def _texts(name: str, text: str, n: int) -> Row:
-    values = np.frombuffer(text.encode(), np.uint8).reshape(n, -1)
-    return encoding.text_head(name, values.shape[1]), values
+def _differing(facts: Facts) -> list[Row]:
+    """Return the attributes that differ."""
+    ids = None if facts.numbers is None else np.frombuffer(facts.numbers.tobytes().hex().encode(), np.uint8)
+    texts = (
+        (semconv.PREDICTION_ID, None if ids is None else ids.reshape(len(facts.which), -1)),
+        (semconv.REQUEST_ID, facts.requests),
+    )
+    numbers = ((semconv.PREDICTION_CONFIDENCE, facts.confidence), (semconv.PREDICTION_VALUE, facts.values))
+    return [
+        *[_texts(name, column) for name, column in texts if column is not None and column.size],
+        *[_numbers(name, column) for name, column in numbers if column is not None and column.size],
+    ]
+
+
+def _texts(name: str, texts: NDArray[np.uint8]) -> Row:
+    return encoding.text_head(name, texts.shape[1]), texts
 
 
 def _numbers(name: str, numbers: NDArray[np.float64]) -> Row:
     return encoding.float_head(name), np.ascontiguousarray(numbers, "<f8").view(np.uint8).reshape(-1, _NUMBER)
 
 
-def _filled(tag: bytes, rows: Sequence[Row]) -> list[bytes]:
+def _filled(tag: bytes, rows: Sequence[Row]) -> Column:
     """Return attributes of n predictions, each with a tag."""
     template = _template(tuple(part for head, values in rows for part in (tag + head, values.shape[1])))
-    data, size = template.fill(*[values for _, values in rows]).tobytes(), template.size
-    return [data[i : i + size] for i in range(0, len(data), size)]
+    return template.fill(*[values for _, values in rows]).tobytes(), template.size
 
 
 @lru_cache(256)
 def _template(parts: tuple[bytes | int, ...]) -> Template:
     return Template(parts)
-
-
-@lru_cache(1024)
-def _known(  # noqa: PLR0917 - one a name, in the order of the names below
-    series: Series,
-    variant: str | None,
-    operation: str | None,
-    framework: str | None,
-    error: str | None,
-    rows: int | None,
-    input_shape: tuple[int, ...] | None,
-    input_dtype: str | None,
-    missing: int | None,
-    shape: tuple[int, ...] | None,
-    dtype: str | None,
-    label: str | None,
-) -> Known:
-    facts = (
-        (semconv.FEATURE_FLAG_KEY, None if variant is None else series.model),
-        (semconv.FEATURE_FLAG_VARIANT, variant),
-        (semconv.OPERATION, operation),
-        (semconv.MODEL_FRAMEWORK, framework),
-        (semconv.ERROR_TYPE, error),
-        (semconv.BATCH_SIZE, rows),
-        (semconv.INPUT_SHAPE, input_shape),
-        (semconv.INPUT_DTYPE, input_dtype),
-        (semconv.INPUT_MISSING, missing),
-        (semconv.OUTPUT_SHAPE, shape),
-        (semconv.OUTPUT_DTYPE, dtype),
-        (semconv.PREDICTION_CLASS, label),
-    )
-    return Known({**series.measured, **{name: value for name, value in facts if value is not None}})
 
 
 def timing(p: Prediction) -> dict[str, Any]:

@@ -95,8 +95,7 @@ class Events:
         if queue is None or columns.special:
             return False
         try:
-            attributes = zip(described.known, described.of_events(), strict=True)
-            messages = templates.events(columns, attributes, described.sentences())
+            messages = templates.events(columns, described.of_events(), described.sentences())
         except (encoding.Unusual, UnicodeEncodeError):
             return False
         put_all(queue, messages, self._home_now())

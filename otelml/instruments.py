@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
     from otelml.columns import Columns
+    from otelml.facts import Facts
     from otelml.prediction import Prediction
     from otelml.result import Result
     from otelml.values import Numbers
@@ -109,18 +110,23 @@ class Instruments:
             self._stage.record(columns.stage_seconds[:, k], attributes, columns.origins(k))
         base, origins = columns.series.attributes, columns.origins()
         attributes = with_error(columns.series.measured, columns.error)
-        for operation, count in Counter([p.operation for p in columns.predictions]).items():
+        for operation, count in _operations(columns).items():
             more = {} if operation is None else {semconv.OPERATION: _labels.bounded(semconv.OPERATION, operation)}
             self._requests.add(count, {**attributes, **more}, _context(origins))
         self._duration.record(columns.seconds, attributes, origins)
-        streams = np.array([p.first_item for p in columns.predictions])
-        if streams.any():
-            kept = streams > 0
-            waits = in_seconds(streams - columns.started)
-            self._first_item.record(waits[kept], base, None if origins is None else origins.kept(kept))
+        if columns.facts is None or columns.facts.streams:
+            self._record_streams(columns)
+
+    def _record_streams(self, columns: Columns) -> None:
+        ticks = np.array([p.first_item for p in columns.predictions])
+        kept, origins = ticks > 0, columns.origins()
+        waits = in_seconds(ticks - columns.started)[kept]
+        self._first_item.record(waits, columns.series.attributes, None if origins is None else origins.kept(kept))
 
     def record_rows(self, columns: Columns) -> Tally:
         """Measure what ended predictions of one shape were given and gave; returns what their rows came to."""
+        if columns.facts is not None and columns.facts.plain:
+            return self._record_plain(columns, columns.facts)
         known: list[tuple[int, float, int]] = []
         rows = _Rows(exported=columns.exported)
         for p in columns.predictions:
@@ -143,6 +149,24 @@ class Instruments:
             self._missing.add(rows.missing, base, _context(None))
         confident, confidence, low = map(sum, zip((0, 0.0, 0), *known, strict=True))
         return Tally(sum(rows.counts.values()), confident, confidence, low)
+
+    def _record_plain(self, columns: Columns, facts: Facts) -> Tally:
+        """Measure predictions of one number each at most; returns what their rows came to."""
+        known: list[tuple[int, float, int]] = []
+        base, measured = columns.series.attributes, columns.series.measured
+        rows, missing, places = _by_label(facts)
+        for i, (label, count) in enumerate(rows.items()):
+            self._predictions.add(count, with_class(measured, label), _context(None))
+            keep = places == i
+            if facts.confidence is not None and facts.confidence.size:
+                values, origins = _kept(facts.confidence, columns.origins(), keep)
+                known.append(self._record_confidence(with_class(measured, label), values, origins))
+            if facts.values is not None and facts.values.size:
+                self._record_finite("value", self._value, with_class(base, label), *_kept(facts.values, columns.origins(), keep))
+        if missing:
+            self._missing.add(missing, base, _context(None))
+        confident, confidence, low = map(sum, zip((0, 0.0, 0), *known, strict=True))
+        return Tally(sum(rows.values()), confident, confidence, low)
 
     def _record_confidence(
         self, attributes: Attributes, values: NDArray[np.float64], origins: Origins | None
@@ -175,6 +199,33 @@ class Instruments:
         refused = histogram.record(values, attributes, origins)
         if refused:
             self._drop(what, "negative", refused)
+
+
+def _operations(columns: Columns) -> Counter[str | None]:
+    """Return how many predictions there are of each operation."""
+    if columns.facts is None:
+        return Counter([p.operation for p in columns.predictions])
+    found: Counter[str | None] = Counter()
+    for key, count in zip(columns.facts.keys, columns.facts.counts(), strict=True):
+        found[key.operation] += count
+    return found
+
+
+def _by_label(facts: Facts) -> tuple[dict[str | None, int], int, NDArray[np.intp]]:
+    """Return the rows of each label, missing inputs, and of n predictions which of the labels each has."""
+    rows: dict[str | None, int] = {}
+    missing = 0
+    for key, count in zip(facts.keys, facts.counts(), strict=True):
+        rows[key.label] = rows.get(key.label, 0) + count * (1 if key.rows is None else key.rows)
+        missing += count * (key.missing or 0)
+    labels = list(rows)
+    return rows, missing, np.array([labels.index(key.label) for key in facts.keys])[facts.which]
+
+
+def _kept(
+    numbers: NDArray[np.float64], origins: Origins | None, keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], Origins | None]:
+    return numbers[keep], None if origins is None else origins.kept(keep)
 
 
 class _Gathered:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from otelml import _labels, _sdk, members, semconv
 from otelml._guard import guard
 from otelml._lazy import LazyModule
-from otelml.columns import columns_of
+from otelml.columns import columns_of, forget_stages
 from otelml.descriptions import Descriptions
 from otelml.encoding import Unusual
+from otelml.facts import facts_of
 from otelml.series import Series
 from otelml.servers import REST
 from otelml.slices import Slices
@@ -42,9 +43,9 @@ else:
     np = LazyModule("numpy")
 
 MAX_SERIES = 1000
-TOGETHER = 64
+TOGETHER = 64 if _sdk.native is None else 256
 """Predictions that are encoded at once: less than a millisecond in which no other thread gets the interpreter."""
-WAKE_AT = 4 * TOGETHER
+WAKE_AT = 256
 """Predictions that wait before the worker is woken, where the buffer is large enough: each turn has its own price."""
 STEP = 0.0003
 """Seconds of work between two pauses, at least: a request waits for one step of a turn, not for all."""
@@ -256,6 +257,9 @@ class Recorder:
         for columns in columns_of(batch):
             self._read(columns.predictions, pause)
             self._let_others(pause)
+            if not columns.special:
+                with guard("recorder.facts"):
+                    columns.facts = facts_of(columns.predictions)
             with guard("recorder.metrics"):
                 self.instruments.record_calls(columns)
             self._let_others(pause)
@@ -273,8 +277,7 @@ class Recorder:
                 self._let_others(pause)
                 with guard("recorder.export"):
                     self._export(part)
-        for p in batch:
-            p.stages = []  # each of them knows its prediction: the cycle would wait for the garbage collector
+        forget_stages(batch)
 
     def _read(self, predictions: list[Prediction], pause: float | None) -> None:
         """Read what was predicted, where that was left to this thread."""
@@ -313,7 +316,7 @@ class Recorder:
     def _encoded(columns: Columns, described: Descriptions) -> bool:
         """Export spans encoded together; False where some have to go one by one."""
         try:
-            attributes = list(zip(described.known, described.of_spans(), strict=True))
+            attributes = described.of_spans()
         except (Unusual, UnicodeEncodeError):
             return False
         return columns.predictions[-1].way.put_all(columns, attributes)

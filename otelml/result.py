@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from otelml import _labels, semconv, values
+from otelml import _labels, _sdk, semconv, values
 from otelml._guard import attempt
 from otelml._lazy import is_array, is_numpy
 from otelml._text import plain
@@ -26,11 +26,8 @@ class Sink(Protocol):
         """Return what counts dropped telemetry: (what, where, number)."""
 
 
-class Result:
-    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,).
-
-    Attributes start as the class's own: setting each one would cost more than all the rest.
-    """
+class ResultFields:
+    """What a result holds. Attributes start as the class's own: setting each one would cost more than all the rest."""
 
     rows: int | None = None
     classes: Labels | None = None
@@ -46,8 +43,18 @@ class Result:
     input_payload: str | None = None
     output_payload: str | None = None
     features: Taken | None = None
-
     _label: str | None = None
+
+
+_NAMES = tuple(ResultFields.__annotations__)
+if _sdk.native is not None:
+    ResultFields = _sdk.native.ResultFields  # type: ignore[misc]
+
+
+class Result(ResultFields):
+    """What is known of a prediction's inputs and outputs. Arrays are copies of shape (rows,)."""
+
+    __slots__ = ()
 
     @property
     def label(self) -> str | None:
@@ -69,7 +76,9 @@ class Result:
         """Take from ``other`` what is not known here; its features too, where nothing was taken of ours."""
         if self.features is not None and not self.features.data and other.features is not None:
             self.features = None
-        self.__dict__ = {**other.__dict__, **{k: v for k, v in self.__dict__.items() if v is not None}}
+        for name in _NAMES:
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(other, name))
 
 
 _PLAIN = frozenset((type(None), str, bool, int, float))

@@ -15,17 +15,13 @@ from otelml._lazy import LazyModule
 from otelml.encoding import NO_STATUS, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from otelml.columns import Columns
-    from otelml.encoding import Known
     from otelml.series import StageName
-
-    Attributes = tuple[Known, bytes]
-    """Those that many predictions share, and those that differ, encoded."""
 else:
     np = LazyModule("numpy")
 
@@ -76,17 +72,16 @@ def _origin(flags: int) -> Template:
     return Template((b"\x45" + flags.to_bytes(4, "little") + b"\x4a\x10", TRACE, b"\x52\x08", ID, b"\x59", TIME, name))
 
 
-def spans(columns: Columns, described: Sequence[Attributes]) -> tuple[list[bytes], NDArray[np.uint8]]:
+def spans(columns: Columns, attributes: tuple[Column, Column]) -> tuple[list[bytes], NDArray[np.uint8]]:
     """Return the spans of n predictions, and those of their stages, of shape (n, bytes), each with tag and length."""
     p = columns.predictions[0]
-    trace, own = _ids(columns)
-    above = () if p.parent is None else (_big([q.parent.span_id for q in columns.predictions if q.parent]),)
+    trace, own = columns.ids()
+    above = () if p.parent is None else (columns.parent_ids(),)
     template = _root(p.span_name, below=p.parent is not None)
     started, ended = columns.started + columns.offset, columns.ended + columns.offset
     heads = template.fill(trace, own, *above, _little(started), _little(ended)).tobytes()
     end = NO_STATUS + (encoding.IS_REMOTE if p.parent is not None and p.parent.is_remote else encoding.HAS_REMOTE)
-    known, more = [encoding.of_span(each) for each, _ in described], [each for _, each in described]
-    roots = framed(b"\x12", len(described), (heads, template.size), known, more, end)
+    roots = framed(b"\x12", len(columns.predictions), (heads, template.size), *attributes, end)
     return roots, _stage_spans(columns, trace, own)
 
 
@@ -94,7 +89,7 @@ def _stage_spans(columns: Columns, trace: NDArray[np.uint8], own: NDArray[np.uin
     k = len(columns.names)
     if not k:
         return np.empty((len(columns.predictions), 0), np.uint8)
-    ids = _big([stage.span_id for stages in columns.stages for stage in stages]).reshape(-1, k, ID)
+    ids = columns.stage_ids()
     offset = columns.offset[:, None]
     started = _little(columns.stage_started + offset).reshape(-1, k, TIME)
     ended = _little(columns.stage_ended + offset).reshape(-1, k, TIME)
@@ -102,17 +97,15 @@ def _stage_spans(columns: Columns, trace: NDArray[np.uint8], own: NDArray[np.uin
     return _stages(columns.names).fill(*each)
 
 
-def events(columns: Columns, described: Iterable[Attributes], said: Sequence[str]) -> list[bytes]:
+def events(columns: Columns, attributes: tuple[Column, Column], said: Sequence[str]) -> list[bytes]:
     """Return the events of predictions that did not fail, each with tag and length; ``said`` are their texts."""
-    trace, own = _ids(columns)
+    trace, own = columns.ids()
     observed = np.full(len(said), time_ns())
     template = _origin(int(columns.predictions[0].flags))
     tails = template.fill(trace, own, _little(observed)).tobytes()
     times = _little(columns.ended + columns.offset).tobytes()
-    attributes = list(described)
-    known, more = [encoding.of_log(each) for each, _ in attributes], [each for _, each in attributes]
     bodies = framed(b"\x2a", len(said), framed(b"\x0a", len(said), [text.encode() for text in said]))
-    parts = (b"\x09", (times, TIME), encoding.severity_field(9, "INFO"), bodies, known, more)
+    parts = (b"\x09", (times, TIME), encoding.severity_field(9, "INFO"), bodies, *attributes)
     return framed(b"\x12", len(said), *parts, (tails, template.size))
 
 
@@ -137,18 +130,6 @@ def _parts(column: Column, n: int) -> Sequence[bytes]:
 
 if _sdk.native is not None:
     framed = _sdk.native.framed
-
-
-def _ids(columns: Columns) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return trace ids of shape (n, 16) and span ids of shape (n, 8)."""
-    data = b"".join([p.ids.to_bytes(TRACE + ID, "big") for p in columns.predictions])
-    ids = np.frombuffer(data, np.uint8).reshape(-1, TRACE + ID)
-    return ids[:, :TRACE], ids[:, TRACE:]
-
-
-def _big(numbers: list[int]) -> NDArray[np.uint8]:
-    """Return unsigned numbers as bytes, the highest first, of shape (n, 8)."""
-    return np.array(numbers, np.uint64).astype(">u8").view(np.uint8).reshape(-1, ID)
 
 
 def _little(times: NDArray[np.int64]) -> NDArray[np.uint8]:

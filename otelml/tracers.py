@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from opentelemetry.trace.status import Status as StatusType
 
     from otelml.columns import Columns
-    from otelml.encoding import Known
     from otelml.export import BatchQueue
     from otelml.prediction import Prediction
     from otelml.stage import Stage
+    from otelml.templates import Column
 
 _SPAN_KEY = _sdk.SPAN_KEY or ""
 _SAMPLED, _RANDOM = TraceFlags.SAMPLED, TraceFlags.RANDOM_TRACE_ID
@@ -112,12 +112,12 @@ class DirectSpans:
             self._home = Home(self._tracer.resource, _sdk.scope_of(self._tracer))
         return self._home
 
-    def put_all(self, columns: Columns, described: Sequence[tuple[Known, bytes]]) -> bool:
+    def put_all(self, columns: Columns, attributes: tuple[Column, Column]) -> bool:
         """Put the spans of ended predictions into our queue, encoded together; False where they must be the SDK's."""
         queue = self.queue
         if queue is None:
             return False
-        roots, stages = templates.spans(columns, described)
+        roots, stages = templates.spans(columns, attributes)
         each = 1 + len(columns.names)
         step = max(1, min(queue.batch // each, encoding.MAX_TOGETHER))
         for i in range(0, len(roots), step):
@@ -230,7 +230,7 @@ class TracerSpans:
         below = trace.set_span_in_context(trace.NonRecordingSpan(above), current)
         stage.other = self._tracer.start_span(stage.span_name, context=below, start_time=start_ns)
 
-    def put_all(self, columns: Columns, described: Sequence[tuple[Known, bytes]]) -> bool:  # noqa: ARG002 - the protocol's
+    def put_all(self, columns: Columns, attributes: tuple[Column, Column]) -> bool:  # noqa: ARG002 - the protocol's
         """Return False: they are the tracer's own."""
         return False
 

@@ -7,6 +7,8 @@ from otelml import context, descriptions, encoding
 from otelml.columns import columns_of
 from otelml.descriptions import Descriptions, timing
 from otelml.encoding import tagged
+from otelml.facts import facts_of
+from otelml.templates import framed
 from otelml.testing import recording
 
 
@@ -93,12 +95,21 @@ def test_encoded_at_once_as_one_by_one(make):
         predictions = list(buffer)
         buffer.clear()
         (columns,) = columns_of(predictions)
+        one_by_one = Descriptions(columns)
+        columns.facts = facts_of(predictions)
+        assert columns.facts.alike == (make in ALIKE)
         described = Descriptions(columns)
-        assert (described._rows is not None) == (make in ALIKE)
+        n = len(predictions)
+        for found, expected in (
+            (described.of_spans(), one_by_one.of_spans()),
+            (described.of_events(), one_by_one.of_events()),
+        ):
+            assert framed(b"", n, *found) == framed(b"", n, *expected)
+        assert described.sentences() == one_by_one.sentences() == [one.sentence() for one in described.each]
         pairs = [one.pairs() for one in described.each]
-        assert described.of_spans() == [tagged(encoding.SPAN_ATTRIBUTE, each) for each in pairs]
+        assert one_by_one.of_spans()[1] == [tagged(encoding.SPAN_ATTRIBUTE, each) for each in pairs]
         timed = [one.pairs() + encoding.pairs(timing(one.prediction)) for one in described.each]
-        assert described.of_events() == [tagged(encoding.LOG_ATTRIBUTE, each) for each in timed]
+        assert one_by_one.of_events()[1] == [tagged(encoding.LOG_ATTRIBUTE, each) for each in timed]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ from otelml.integrations.asgi import Requests
 from otelml.outage import Outage
 from otelml.prediction import Prediction, PredictionFields
 from otelml.processors import SpanQueueProcessor
+from otelml.result import Result, ResultFields
 from otelml.stage import Stage, StageFields
 from otelml.testing import recording
 
@@ -48,6 +49,7 @@ FIELDS = {
     Served: ServedFields,
     ServerSpan: ServerSpanFields,
     Request: RequestFields,
+    Result: ResultFields,
 }
 ACCELERATED = {
     Prediction: ("begin", "__enter__", "__exit__", "stage", "outcome"),
@@ -204,11 +206,12 @@ def test_its_attributes_are_those_in_python():
         "from otelml.integrations._http_requests import RequestFields\n"
         "from otelml.integrations._server_spans import ServerSpanFields\n"
         "from otelml.prediction import PredictionFields\nfrom otelml.stage import StageFields\n"
+        "from otelml.result import ResultFields\n"
         "def names(kind):\n"
         "    return sorted({*kind.__annotations__, *(n for n in vars(kind) if n[:2] != '__')})\n"
         "def first(kind):\n"
         "    return {n: repr(getattr(kind(), n, 'unset')) for n in names(kind)}\n"
-        "kinds = [StageFields, PredictionFields, ServedFields, ServerSpanFields, RequestFields]\n"
+        "kinds = [StageFields, PredictionFields, ServedFields, ServerSpanFields, RequestFields, ResultFields]\n"
         "print(json.dumps([first(kind) for kind in kinds]))"
     )
     for fields, plain in zip(FIELDS.values(), json.loads(python(WITHOUT + code)), strict=True):

@@ -73,6 +73,7 @@ def test_others_get_the_interpreter_between_the_steps_of_a_turn(telemetry, monke
     recorder, pauses = telemetry.runtime.recorder, []
     monkeypatch.setattr("otelml.recorder.sleep", pauses.append)
     monkeypatch.setattr("otelml.recorder.STEP", 0)
+    monkeypatch.setattr("otelml.recorder.TOGETHER", 64)
     predict(200)
     recorder.drain(pause=0.5)
     assert len(pauses) >= 4

@@ -376,7 +376,7 @@ def test_the_short_way_reads_what_the_long_way_does(answer, inputs, known):
         result = reading.read(
             *(sink, answer, known.get("classes"), known.get("confidence"), known.get("values")), inputs=given
         )
-        return {name: value for name, value in vars(result).items() if value is not None}
+        return {name: value for name in reading._NAMES if (value := getattr(result, name)) is not None}
 
     assert reading.is_array(inputs)
     assert not reading.is_array(inputs.view(Derived))

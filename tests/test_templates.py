@@ -8,6 +8,7 @@ import otelml
 from otelml import encoding, templates
 from otelml.columns import columns_of
 from otelml.descriptions import Descriptions, timing
+from otelml.facts import facts_of
 from otelml.templates import Template
 
 
@@ -56,11 +57,11 @@ def test_equal_to_those_written_one_by_one(telemetry, parent):
     predictions = made(telemetry, parent)
     assert len(predictions) == 5
     for columns in columns_of(predictions):
+        columns.facts = facts_of(columns.predictions)
         together = Descriptions(columns)
-        described, known = together.each, together.known
-        roots, stages = templates.spans(columns, list(zip(known, together.of_spans(), strict=True)))
-        said = together.sentences()
-        events = templates.events(columns, list(zip(known, together.of_events(), strict=True)), said)
+        described = together.each
+        roots, stages = templates.spans(columns, together.of_spans())
+        events = templates.events(columns, together.of_events(), together.sentences())
         pairs = [(d.known, d.pairs() + encoding.pairs(timing(d.prediction))) for d in described]
         for i, p in enumerate(columns.predictions):
             own = p.get_span_context()

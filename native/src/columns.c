@@ -3,6 +3,8 @@
 #include "native.h"
 
 #define MOST_SHAPES 8
+#define ID_BYTES 8
+#define SPAN_BYTES 24 /* the trace's id and its own */
 
 /* The stages as they are now, a tuple. */
 static PyObject *stages_of(PyObject *prediction)
@@ -148,7 +150,103 @@ static PyObject *stage_times(PyObject *module, PyObject *all)
     return made;
 }
 
+/* Ids -------------------------------------------------------------------------------------------------------------- */
+
+int put_unsigned(char *at, PyObject *number, size_t size)
+{
+    if (number == NULL || !PyLong_Check(number)) {
+        PyErr_SetString(PyExc_TypeError, "an id is no number");
+        return -1;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    int flags = Py_ASNATIVEBYTES_BIG_ENDIAN | Py_ASNATIVEBYTES_UNSIGNED_BUFFER | Py_ASNATIVEBYTES_REJECT_NEGATIVE;
+    Py_ssize_t taken = PyLong_AsNativeBytes(number, at, size, flags);
+    if (taken > (Py_ssize_t)size) PyErr_SetString(PyExc_OverflowError, "an id is too large");
+    return taken < 0 || taken > (Py_ssize_t)size ? -1 : 0;
+#else
+    return _PyLong_AsByteArray((PyLongObject *)number, (unsigned char *)at, size, 0, 0);
+#endif
+}
+
+static PyObject *ids(PyObject *module, PyObject *predictions)
+{
+    if (!PyList_CheckExact(predictions)) return wrong(NULL, "ids()");
+    Py_ssize_t n = PyList_GET_SIZE(predictions);
+    PyObject *made = PyBytes_FromStringAndSize(NULL, n * SPAN_BYTES);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        Prediction *p = (Prediction *)PyList_GET_ITEM(predictions, i);
+        if (!PyObject_TypeCheck((PyObject *)p, &PredictionFieldsType)) return wrong(made, "ids()");
+        if (put_unsigned(PyBytes_AS_STRING(made) + i * SPAN_BYTES, p->ids, SPAN_BYTES) < 0) Py_CLEAR(made);
+    }
+    return made;
+}
+
+static PyObject *stage_ids(PyObject *module, PyObject *all)
+{
+    Py_ssize_t n = PyList_CheckExact(all) ? PyList_GET_SIZE(all) : 0;
+    if (n == 0 || !PyTuple_CheckExact(PyList_GET_ITEM(all, 0))) return wrong(NULL, "stage_ids()");
+    Py_ssize_t k = PyTuple_GET_SIZE(PyList_GET_ITEM(all, 0));
+    PyObject *made = PyBytes_FromStringAndSize(NULL, n * k * ID_BYTES);
+    char *at = made == NULL ? NULL : PyBytes_AS_STRING(made);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        PyObject *stages = PyList_GET_ITEM(all, i);
+        if (!is_of(stages, k)) return wrong(made, "stage_ids()");
+        for (Py_ssize_t j = 0; made != NULL && j < k; j++, at += ID_BYTES)
+            if (put_unsigned(at, ((Stage *)PyTuple_GET_ITEM(stages, j))->span_id, ID_BYTES) < 0) Py_CLEAR(made);
+    }
+    return made;
+}
+
+/* Writes the id of the span above. */
+static int put_parent(char *at, PyObject *parent)
+{
+    PyObject *id = (PyObject *)Py_TYPE(parent) == own.span_context ? Py_NewRef(PyTuple_GET_ITEM(parent, 1))
+                                                                   : PyObject_GetAttr(parent, str_span_id);
+    int done = put_unsigned(at, id, ID_BYTES);
+    Py_XDECREF(id);
+    return done;
+}
+
+static PyObject *parent_ids(PyObject *module, PyObject *predictions)
+{
+    if (!PyList_CheckExact(predictions)) return wrong(NULL, "parent_ids()");
+    Py_ssize_t n = PyList_GET_SIZE(predictions);
+    PyObject *made = PyBytes_FromStringAndSize(NULL, n * ID_BYTES);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        Prediction *p = (Prediction *)PyList_GET_ITEM(predictions, i);
+        if (!PyObject_TypeCheck((PyObject *)p, &PredictionFieldsType) || p->parent == NULL)
+            return wrong(made, "parent_ids()");
+        if (put_parent(PyBytes_AS_STRING(made) + i * ID_BYTES, p->parent) < 0) Py_CLEAR(made);
+    }
+    return made;
+}
+
+static PyObject *forget_stages(PyObject *module, PyObject *predictions)
+{
+    if (!PyList_CheckExact(predictions)) return wrong(NULL, "forget_stages()");
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(predictions); i++) {
+        PyObject *p = PyList_GET_ITEM(predictions, i), *none = PyList_New(0);
+        int done = none == NULL ? -1 : 0;
+        if (done == 0 && (PyObject *)Py_TYPE(p) == own.served_type) {
+            set(&((Served *)p)->step, Py_NewRef(Py_None));
+            set(&((Served *)p)->made, Py_NewRef(none));
+        } else if (done == 0) {
+            done = PyObject_SetAttr(p, str_stages, none);
+        }
+        Py_XDECREF(none);
+        if (done < 0) return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyMethodDef column_functions[] = {
+    {"ids", ids, METH_O, "ids($module, predictions, /)\n--\n\nReturn trace and span id of each, 24 bytes each."},
+    {"stage_ids", stage_ids, METH_O,
+     "stage_ids($module, stages, /)\n--\n\nReturn the span id of each stage of each prediction, 8 bytes each."},
+    {"parent_ids", parent_ids, METH_O,
+     "parent_ids($module, predictions, /)\n--\n\nReturn the id of the span above each, 8 bytes each."},
+    {"forget_stages", forget_stages, METH_O,
+     "forget_stages($module, predictions, /)\n--\n\nTake the stages out of predictions."},
     {"times", times, METH_O,
      "times($module, predictions, /)\n--\n\nReturn start, end and offset of each, 8 bytes each."},
     {"stage_times", stage_times, METH_O,

@@ -2,7 +2,7 @@
 
 #include "native.h"
 
-#define CONTRACT 4 /* what `otelml._native` must expect, to use it */
+#define CONTRACT 5 /* what `otelml._native` must expect, to use it */
 
 struct Own own;
 
@@ -89,6 +89,7 @@ static PyMethodDef functions[] = {
     {"use_ids", use_ids, METH_O, NULL},
     {"use_sentence", use_sentence, METH_O, NULL},
     {"use_columns", use_columns, METH_O, NULL},
+    {"use_facts", use_facts, METH_VARARGS, NULL},
     {"use_measurements", use_measurements, METH_O, NULL},
     {"use_message", use_message, METH_VARARGS, NULL},
     {"use_queue", use_queue, METH_O, NULL},
@@ -115,7 +116,7 @@ static int prepare(PyObject *module)
     if (set(&own.empty, PyTuple_New(0)) < 0 || set(&own.low, PyLong_FromUnsignedLongLong(UINT64_MAX)) < 0) return -1;
     set(&own.flags, Py_NewRef(own.zero));
     PyTypeObject *types[] = {&StageFieldsType, &PredictionFieldsType, &ServedFieldsType, &ServerSpanFieldsType,
-                             &RequestFieldsType, &LastType};
+                             &RequestFieldsType, &ResultFieldsType, &LastType};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (PyModule_AddType(module, types[i]) < 0) return -1;
     if (PyModule_AddFunctions(module, context_functions) < 0) return -1;

@@ -37,6 +37,12 @@
     X(_synthetic, Py_None) X(_status, Py_None) X(_response_size, Py_None) X(_handling, Py_None) X(_noted, Py_None)    \
     X(_series, Py_None) X(_active, Py_None) X(_token, Py_None) X(_end, own.zero) X(_exported, Py_False)
 
+#define RESULT_FIELDS(X)                                                                                              \
+    X(rows, Py_None) X(classes, Py_None) X(confidence, Py_None) X(values, Py_None) X(shape, Py_None)                  \
+    X(dtype, Py_None) X(input_shape, Py_None) X(input_dtype, Py_None) X(missing, Py_None)                             \
+    X(business_value, Py_None) X(business_unit, Py_None) X(input_payload, Py_None) X(output_payload, Py_None)         \
+    X(features, Py_None) X(_label, Py_None)
+
 #define DECLARE_FIELD(name, first) PyObject *name;
 #define SET_FIELD(name, first) self->name = Py_XNewRef(first);
 #define VISIT_FIELD(name, first) Py_VISIT(self->name);
@@ -85,6 +91,7 @@
 #define MEMBER_Prediction(name, first) MEMBER_OF(Prediction, name)
 #define MEMBER_ServerSpan(name, first) MEMBER_OF(ServerSpan, name)
 #define MEMBER_Request(name, first) MEMBER_OF(Request, name)
+#define MEMBER_Result(name, first) MEMBER_OF(Result, name)
 
 typedef struct {
     PyObject_HEAD
@@ -110,6 +117,11 @@ typedef struct {
     PyObject_HEAD
     REQUEST_FIELDS(DECLARE_FIELD)
 } Request;
+
+typedef struct {
+    PyObject_HEAD
+    RESULT_FIELDS(DECLARE_FIELD)
+} Result;
 
 /* Kept for as long as the process lives. */
 struct Own {
@@ -148,12 +160,12 @@ extern struct Http http;
     X(get_global_response_propagator) X(take) X(capture) X(rows) X(shape) X(input_shape) X(input_dtype) X(missing)     \
     X(classes) X(confidence) X(item) X(ndim) X(float64) X(inference) X(preprocessing) X(route) X(fastapi)    \
     X(effective_route_context) X(original_route) X(methods) X(_routes) X(_known) X(__name__) X(__dict__) X(attribute)  \
-    X(_lock) X(acquire) X(release) X(capacity) X(_woken) X(_more_put) X(_more_taken)
+    X(_lock) X(label) X(acquire) X(release) X(capacity) X(_woken) X(_more_put) X(_more_taken)
 #define DECLARE_NAME(name) extern PyObject *str_##name;
 NAMES(DECLARE_NAME)
 
 extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType,
-    LastType;
+    ResultFieldsType, LastType;
 
 /* Whether an attribute is True, as those of ours that are set by Python are; -1 where it can't be told. */
 static inline int is_true(PyObject *owner, PyObject *name)
@@ -231,6 +243,9 @@ PyObject *in_python(PyObject *method, PyObject *self, PyObject *const *args, Py_
 int replace_methods(PyObject *type, PyMethodDef *methods);
 PyObject *replace_one(PyObject *type, PyMethodDef *methods, PyObject **in_python);
 
+/* columns.c: writes a number that is not negative, its highest byte first; -1 where there is no room. */
+int put_unsigned(char *at, PyObject *number, size_t size);
+
 /* predictions.c */
 int choose_way(Prediction *self);
 int take_ids(Prediction *self, PyObject *around);
@@ -249,6 +264,7 @@ extern PyMethodDef request_methods[];
 PyObject *use_ids(PyObject *module, PyObject *random);
 PyObject *use_sentence(PyObject *module, PyObject *in_python);
 PyObject *use_columns(PyObject *module, PyObject *in_python);
+PyObject *use_facts(PyObject *module, PyObject *args);
 PyObject *use_measurements(PyObject *module, PyObject *in_python);
 extern PyMethodDef context_functions[], encoding_functions[], column_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);

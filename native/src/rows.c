@@ -90,32 +90,22 @@ static PyObject *shape_of(const Py_buffer *view, PyObject **last)
     return set(last, Py_XNewRef(shape)) < 0 ? NULL : shape;
 }
 
-/* Sets an attribute to a new value, whose reference it takes. */
-static int put(PyObject *result, PyObject *name, PyObject *value)
-{
-    if (value == NULL) return -1;
-    int done = PyObject_SetAttr(result, name, value);
-    Py_DECREF(value);
-    return done;
-}
-
 static PyObject *name_of(PyObject *dtype)
 {
     return dtype == own.float64 ? Py_NewRef(str_float64) : PyObject_CallOneArg(own.dtype_name, dtype);
 }
 
 /* Returns what is known of a row but for what was predicted. */
-static PyObject *described(const Py_buffer *answer, PyObject *dtype, const Numbers *inputs, PyObject *input_dtype)
+static Result *described(const Py_buffer *answer, PyObject *dtype, const Numbers *inputs, PyObject *input_dtype)
 {
     static PyObject *answer_shape, *input_shape;
-    PyObject *result = PyObject_CallNoArgs(own.result);
+    Result *result = (Result *)ResultFieldsType.tp_new((PyTypeObject *)own.result, NULL, NULL);
     if (result == NULL) return NULL;
-    if (put(result, str_rows, Py_NewRef(own.one)) < 0 ||
-        put(result, str_shape, shape_of(answer, &answer_shape)) < 0 ||
-        put(result, str_dtype, name_of(dtype)) < 0 ||
-        put(result, str_input_shape, shape_of(&inputs->view, &input_shape)) < 0 ||
-        put(result, str_input_dtype, name_of(input_dtype)) < 0 ||
-        put(result, str_missing, PyLong_FromSsize_t(missing_in(inputs))) < 0)
+    set(&result->rows, Py_NewRef(own.one));
+    if (set(&result->shape, shape_of(answer, &answer_shape)) < 0 || set(&result->dtype, name_of(dtype)) < 0 ||
+        set(&result->input_shape, shape_of(&inputs->view, &input_shape)) < 0 ||
+        set(&result->input_dtype, name_of(input_dtype)) < 0 ||
+        set(&result->missing, PyLong_FromSsize_t(missing_in(inputs))) < 0)
         Py_CLEAR(result);
     return result;
 }
@@ -145,7 +135,7 @@ static PyObject *label_at(PyObject *final, Py_ssize_t place, Py_ssize_t classes)
 }
 
 /* Adds class and confidence to what is known; 0 where they can't be told here. */
-static int add_probabilities(const Numbers *row, PyObject *final, PyObject *labelled, PyObject *result)
+static int add_probabilities(const Numbers *row, PyObject *final, PyObject *labelled, Result *result)
 {
     Py_ssize_t place = 0;
     double confidence;
@@ -153,22 +143,22 @@ static int add_probabilities(const Numbers *row, PyObject *final, PyObject *labe
     if (!find_best(row, &place, &confidence)) return 0;
     PyObject *label = label_at(final, place, row->columns);
     if (label == NULL) return PyErr_Occurred() ? -1 : 0;
-    if (put(result, str_classes, label) < 0) return -1;
-    return put(result, str_confidence, PyFloat_FromDouble(confidence)) < 0 ? -1 : 1;
+    set(&result->classes, label);
+    return set(&result->confidence, PyFloat_FromDouble(confidence)) < 0 ? -1 : 1;
 }
 
 /* Adds the class or the value; 0 where there is not just one. */
-static int add_predicted(const Py_buffer *view, PyObject *answer, PyObject *kind, PyObject *result)
+static int add_predicted(const Py_buffer *view, PyObject *answer, int is_label, Result *result)
 {
     if (view->ndim != 1 || view->shape[0] != 1) return 0;
-    return put(result, kind, item_of(answer, 0)) < 0 ? -1 : 1;
+    return set(is_label ? &result->classes : &result->values, item_of(answer, 0)) < 0 ? -1 : 1;
 }
 
 typedef struct {
     PyObject *answer, *dtype, *inputs, *input_dtype, *final;
 } Given;
 
-static int read_answer(Served *self, const Given *given, const Numbers *inputs, PyObject **result)
+static int read_answer(Served *self, const Given *given, const Numbers *inputs, Result **result)
 {
     Numbers answer;
     PyObject *method = self->base.operation, *kind = NULL; /* kind: what classes are known, for probabilities */
@@ -182,14 +172,14 @@ static int read_answer(Served *self, const Given *given, const Numbers *inputs, 
         *result = described(&answer.view, given->dtype, inputs, given->input_dtype);
         if (*result == NULL) done = -1;
         else if (is_table) done = add_probabilities(&answer, given->final, kind, *result);
-        else done = add_predicted(&answer.view, given->answer, kind, *result);
+        else done = add_predicted(&answer.view, given->answer, is_label, *result);
         PyBuffer_Release(&answer.view);
     }
     Py_DECREF(kind);
     return done;
 }
 
-static int read_given(Served *self, const Given *given, PyObject **result)
+static int read_given(Served *self, const Given *given, Result **result)
 {
     Numbers inputs;
     int done = opened(given->inputs, given->input_dtype, "biu", &inputs);
@@ -227,9 +217,10 @@ int read_row(Served *self, PyObject *answer, PyObject *inputs, PyObject *final, 
     if (done <= 0) return done;
     if (find_float64() < 0) return -1;
     Given given = {answer, PyObject_GetAttr(answer, str_dtype), inputs, PyObject_GetAttr(inputs, str_dtype), final};
-    done = given.dtype == NULL || given.input_dtype == NULL ? -1 : read_given(self, &given, result);
+    done = given.dtype == NULL || given.input_dtype == NULL ? -1 : read_given(self, &given, (Result **)result);
     Py_XDECREF(given.dtype);
     Py_XDECREF(given.input_dtype);
     if (done <= 0) Py_CLEAR(*result);
+    else PyObject_GC_UnTrack(*result); /* numbers, texts and tuples of numbers: nothing to go through */
     return done;
 }

@@ -8,6 +8,7 @@ import otelml
 from otelml import _sdk
 from otelml.integrations import _sklearn_rows
 from otelml.integrations._sklearn_outputs import facts
+from otelml.result import _NAMES
 from otelml.testing import recording
 
 ROWS = np.random.default_rng(0).normal(size=(60, 3))
@@ -85,7 +86,7 @@ def alone(model, method):
 def plain(seen):
     """Return what is known by name, with its types; arrays as lists."""
     seen.label  # noqa: B018 - made when it is asked for
-    pairs = ((name, value) for name, value in vars(seen).items() if value is not None)
+    pairs = ((name, value) for name in _NAMES if (value := getattr(seen, name)) is not None)
     values = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in pairs}
     return {name: (type(value), value) for name, value in values.items()}
 
