@@ -60,49 +60,33 @@ class Batch(float):
 
     values: NDArray[np.float64]
     origins: Origins | None
-    _index: dict[tuple[float, ...], NDArray[np.intp]]
+    _spreads: dict[tuple[float, ...], tuple[list[int], list[int]]]
 
     def __new__(cls, values: NDArray[np.float64], origins: Origins | None = None) -> Self:
         self = super().__new__(cls, values.size)
-        self.values, self.origins, self._index = values, origins, {}
+        self.values, self.origins, self._spreads = values, origins, {}
         return self
 
-    def buckets(self, bounds: tuple[float, ...]) -> NDArray[np.intp]:
-        """Return the bucket of each value; bucket i holds ``bounds[i-1] < value <= bounds[i]``."""
-        index = self._index.get(bounds)
-        if index is None:
-            index = self._index[bounds] = _as_array(bounds).searchsorted(self.values, side="left")
-        return index
-
-    def _last_ones(self, bounds: tuple[float, ...]) -> list[int]:
-        """Return the number of the last value in each bucket that has one."""
-        buckets = self.buckets(bounds)
-        if buckets.size < FEW:
-            return list(dict(zip(buckets.tolist(), range(buckets.size), strict=True)).values())
-        last = np.full(len(bounds) + 1, -1)
-        last[buckets] = np.arange(buckets.size)
-        found: list[int] = last[last >= 0].tolist()
+    def _spread(self, bounds: tuple[float, ...]) -> tuple[list[int], list[int]]:
+        found = self._spreads.get(bounds)
+        if found is None:
+            found = self._spreads[bounds] = _spread(self.values, bounds)
         return found
 
     @computed_once
     def sums(self) -> tuple[float, float, float]:
         """Return the sum, the lowest and the highest value."""
-        if self.values.size < FEW:
-            values = self.values.tolist()
-            return sum(values), min(values), max(values)
-        with np.errstate(over="ignore"):  # a sum of huge values is infinite, as it is in the SDK
-            return float(self.values.sum()), float(self.values.min()), float(self.values.max())
+        return _summed(self.values)
 
     def counts(self, bounds: tuple[float, ...]) -> list[int]:
         """Return how many values fall into each bucket."""
-        counts: list[int] = np.bincount(self.buckets(bounds), minlength=len(bounds) + 1).tolist()
-        return counts
+        return self._spread(bounds)[0]
 
     def exemplars(self, bounds: tuple[float, ...]) -> list[tuple[float, Context]]:
         """Return the last measurement of each bucket: (value, context of its span)."""
         if self.origins is None:
             return []
-        found = [(float(self.values[i]), self.origins.span(i)) for i in self._last_ones(bounds)]
+        found = [(float(self.values[i]), self.origins.span(i)) for i in self._spread(bounds)[1]]
         return [(value, only_span(span)) for value, span in found if span is not None]
 
 
@@ -148,8 +132,31 @@ def _tallied(
     return counts, last
 
 
+def _spread(values: NDArray[np.float64], bounds: tuple[float, ...]) -> tuple[list[int], list[int]]:
+    """Return how many values fall into each bucket, and the number of the last value in each that has one.
+
+    Bucket i holds ``bounds[i-1] < value <= bounds[i]``.
+    """
+    buckets = _as_array(bounds).searchsorted(values, side="left")
+    counts: list[int] = np.bincount(buckets, minlength=len(bounds) + 1).tolist()
+    if buckets.size < FEW:
+        return counts, list(dict(zip(buckets.tolist(), range(buckets.size), strict=True)).values())
+    last = np.full(len(bounds) + 1, -1)
+    last[buckets] = np.arange(buckets.size)
+    return counts, last[last >= 0].tolist()
+
+
+def _summed(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the sum, the lowest and the highest value."""
+    if values.size < FEW:
+        plain = values.tolist()
+        return sum(plain), min(plain), max(plain)
+    with np.errstate(over="ignore"):  # a sum of huge values is infinite, as it is in the SDK
+        return float(values.sum()), float(values.min()), float(values.max())
+
+
 if native is not None:
-    _tallied = native.use_measurements(_tallied)
+    _tallied, _spread, _summed = native.use_measurements(_tallied, _spread, _summed)
 
 
 @lru_cache(64)

@@ -104,8 +104,15 @@ def _readable(seconds: float) -> str:
     return f"{seconds:,.2f} s" if "e+" in millis else f"{millis} ms"
 
 
+def _sentences(
+    model: str, said: list[str], confidence: NDArray[np.float64] | None, seconds: NDArray[np.float64]
+) -> list[str]:
+    sure = [None] * len(said) if confidence is None else confidence.tolist()
+    return [_predicted(model, *one) for one in zip(said, sure, seconds.tolist(), strict=True)]
+
+
 if _sdk.native is not None:
-    _predicted = _sdk.native.use_sentence(_predicted)
+    _sentences = _sdk.native.use_sentences(_sentences)
 
 
 class Descriptions:
@@ -146,20 +153,20 @@ class Descriptions:
 
     def sentences(self) -> list[str]:
         """Return the line for people of each."""
-        facts, model = self._facts, self._columns.series.model
-        if facts is None:
+        facts = self._facts
+        if facts is None or facts.confidence is None:
             return [one.sentence() for one in self.each]
-        seconds = self._columns.seconds.tolist()
-        nothing = [None] * len(seconds)
-        confidence = _listed(facts.confidence) or nothing
-        numbers = _listed(facts.values) or nothing
-        keys = [facts.keys[i] for i in facts.which.tolist()]
-        said = [_said(key.label, number, key.rows) for key, number in zip(keys, numbers, strict=True)]
-        return [_predicted(model, *one) for one in zip(said, confidence, seconds, strict=True)]
+        confidence = facts.confidence if facts.confidence.size else None
+        return _sentences(self._columns.series.model, _all_said(facts), confidence, self._columns.seconds)
 
 
-def _listed(numbers: NDArray[np.float64] | None) -> list[float]:
-    return [] if numbers is None else numbers.tolist()
+def _all_said(facts: Facts) -> list[str]:
+    """Return what was predicted, of each."""
+    if facts.values is None or not facts.values.size:
+        said = [_said(key.label, None, key.rows) for key in facts.keys]
+        return [said[i] for i in facts.which.tolist()]
+    labels = [facts.keys[i].label for i in facts.which.tolist()]
+    return [_said(label, number, None) for label, number in zip(labels, facts.values.tolist(), strict=True)]
 
 
 if TYPE_CHECKING:

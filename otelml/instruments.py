@@ -105,9 +105,10 @@ class Instruments:
 
     def record_calls(self, columns: Columns) -> None:
         """Measure ended predictions of one shape: how many there were, and how long they and their stages took."""
+        seconds = columns.stage_seconds
         for k, name in enumerate(columns.names):
             attributes = with_error(name.attributes, columns.stage_errors[k])
-            self._stage.record(columns.stage_seconds[:, k], attributes, columns.origins(k))
+            self._stage.record(seconds[:, k], attributes, columns.origins(k))
         base, origins = columns.series.attributes, columns.origins()
         attributes = with_error(columns.series.measured, columns.error)
         for operation, count in _operations(columns).items():

@@ -217,44 +217,92 @@ PyObject *use_message(PyObject *module, PyObject *args)
     return PyCFunction_New(&message_function, NULL);
 }
 
-/* The line for people of a prediction ------------------------------------------------------------------------------ */
+/* The lines for people of predictions ------------------------------------------------------------------------------ */
 
-static PyObject *sentence_in_python;
+static PyObject *sentences_in_python;
 
-/* Returns a line as `descriptions._predicted` does, where a duration is given in milliseconds; else NULL. */
-static PyObject *line(PyObject *model, PyObject *said, PyObject *confidence, double seconds)
+static char *put_text(char *at, const char *text)
 {
-    char *sure = NULL, *took = PyOS_double_to_string(seconds * 1e3, 'g', 3, 0, NULL);
+    size_t n = strlen(text);
+    memcpy(at, text, n);
+    return at + n;
+}
+
+static char *put_ascii(char *at, PyObject *text)
+{
+    memcpy(at, PyUnicode_1BYTE_DATA(text), PyUnicode_GET_LENGTH(text));
+    return at + PyUnicode_GET_LENGTH(text);
+}
+
+/* Returns a line as `descriptions._predicted` does, of what is ASCII and in milliseconds; else NULL. */
+static PyObject *line(PyObject *model, PyObject *said, const double *confidence, double seconds)
+{
     PyObject *made = NULL;
+    char *sure = NULL, *took = PyOS_double_to_string(seconds * 1e3, 'g', 3, 0, NULL);
     if (took == NULL || strstr(took, "e+") != NULL) goto done;
-    if (confidence == Py_None) {
-        made = PyUnicode_FromFormat("%U predicted %U in %s ms", model, said, took);
-    } else if ((sure = PyOS_double_to_string(PyFloat_AS_DOUBLE(confidence), 'f', 2, 0, NULL)) != NULL) {
-        made = PyUnicode_FromFormat("%U predicted %U (%s) in %s ms", model, said, sure, took);
-    }
+    if (confidence != NULL && (sure = PyOS_double_to_string(*confidence, 'f', 2, 0, NULL)) == NULL) goto done;
+    Py_ssize_t n = PyUnicode_GET_LENGTH(model) + PyUnicode_GET_LENGTH(said) + strlen(took) + 18;
+    if ((made = PyUnicode_New(n + (sure == NULL ? 0 : strlen(sure) + 3), 127)) == NULL) goto done;
+    char *at = put_ascii(put_text(put_ascii((char *)PyUnicode_1BYTE_DATA(made), model), " predicted "), said);
+    if (sure != NULL) at = put_text(put_text(put_text(at, " ("), sure), ")");
+    put_text(put_text(put_text(at, " in "), took), " ms");
 done:
     PyMem_Free(sure);
     PyMem_Free(took);
     return made;
 }
 
-static PyObject *predicted(PyObject *module, PyObject *const *args, Py_ssize_t n)
+/* Returns the numbers of an array of float64, as many as there should be; NULL where it is another one. */
+static const double *numbers_of(PyObject *array, Py_buffer *view, Py_ssize_t n)
 {
-    PyObject *made = NULL;
-    if (n == 4 && PyUnicode_CheckExact(args[0]) && PyUnicode_CheckExact(args[1]) && PyFloat_CheckExact(args[3]) &&
-        (args[2] == Py_None || PyFloat_CheckExact(args[2])))
-        made = line(args[0], args[1], args[2], PyFloat_AS_DOUBLE(args[3]));
-    if (made != NULL || forget() < 0) return made;
-    return PyObject_Vectorcall(sentence_in_python, args, n, NULL);
+    if (PyObject_GetBuffer(array, view, PyBUF_CONTIG_RO | PyBUF_FORMAT) < 0) return NULL;
+    if (view->format != NULL && strcmp(view->format, "d") == 0 && view->len == n * (Py_ssize_t)sizeof(double))
+        return view->buf;
+    PyBuffer_Release(view);
+    return NULL;
 }
 
-static PyMethodDef predicted_function = {"predicted", (PyCFunction)(void (*)(void))predicted, METH_FASTCALL, NULL};
-
-/* Returns what makes the line, to be put in the place of the one given. */
-PyObject *use_sentence(PyObject *module, PyObject *in_python)
+static PyObject *lines(PyObject *model, PyObject *said, const double *confidence, const double *seconds)
 {
-    set(&sentence_in_python, Py_NewRef(in_python));
-    return PyCFunction_New(&predicted_function, NULL);
+    Py_ssize_t n = PyList_GET_SIZE(said);
+    PyObject *made = PyList_New(n);
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+        PyObject *text = PyList_GET_ITEM(said, i);
+        int plain = PyUnicode_CheckExact(text) && PyUnicode_IS_ASCII(text);
+        PyObject *one = plain ? line(model, text, confidence == NULL ? NULL : confidence + i, seconds[i]) : NULL;
+        if (one == NULL) Py_CLEAR(made);
+        else PyList_SET_ITEM(made, i, one);
+    }
+    return made;
+}
+
+static PyObject *sentences(PyObject *module, PyObject *const *args, Py_ssize_t given)
+{
+    Py_buffer sure, took;
+    const double *confidence = NULL, *seconds = NULL;
+    PyObject *made = NULL;
+    if (given != 4 || !PyUnicode_CheckExact(args[0]) || !PyUnicode_IS_ASCII(args[0]) || !PyList_CheckExact(args[1]))
+        return PyObject_Vectorcall(sentences_in_python, args, given, NULL);
+    if (args[2] == Py_None || (confidence = numbers_of(args[2], &sure, PyList_GET_SIZE(args[1]))) != NULL)
+        seconds = numbers_of(args[3], &took, PyList_GET_SIZE(args[1]));
+    if (seconds != NULL) {
+        made = lines(args[0], args[1], confidence, seconds);
+        PyBuffer_Release(&took);
+    }
+    if (confidence != NULL) PyBuffer_Release(&sure);
+    if (made != NULL) return made;
+    return forget() < 0 ? NULL : PyObject_Vectorcall(sentences_in_python, args, given, NULL);
+}
+
+static PyMethodDef sentences_function = {
+    "sentences", (PyCFunction)(void (*)(void))sentences, METH_FASTCALL,
+    "sentences($module, model, said, confidence, seconds, /)\n--\n\nReturn the line for people of each prediction."};
+
+/* Returns `sentences`, which leaves what is unusual to the one given. */
+PyObject *use_sentences(PyObject *module, PyObject *in_python)
+{
+    set(&sentences_in_python, Py_NewRef(in_python));
+    return PyCFunction_New(&sentences_function, NULL);
 }
 
 PyMethodDef encoding_functions[] = {

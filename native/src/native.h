@@ -262,10 +262,10 @@ extern PyMethodDef request_methods[];
 
 /* What otelml hands over, in the file that needs it. */
 PyObject *use_ids(PyObject *module, PyObject *random);
-PyObject *use_sentence(PyObject *module, PyObject *in_python);
+PyObject *use_sentences(PyObject *module, PyObject *in_python);
 PyObject *use_columns(PyObject *module, PyObject *in_python);
 PyObject *use_facts(PyObject *module, PyObject *args);
-PyObject *use_measurements(PyObject *module, PyObject *in_python);
+PyObject *use_measurements(PyObject *module, PyObject *args);
 extern PyMethodDef context_functions[], encoding_functions[], column_functions[];
 PyObject *use_stage(PyObject *module, PyObject *args);
 PyObject *use_prediction(PyObject *module, PyObject *args);
