@@ -78,6 +78,8 @@ class BatchQueue(Generic[T]):
         size: What one item counts for when it is dropped.
     """
 
+    __slots__ = ("_closed", "_items", "_more_put", "_more_taken", "_parts", "_thread", "_woken", "batch", "capacity", "__dict__", "__weakref__")
+
     def __init__(
         self,
         what: str,
@@ -115,6 +117,8 @@ class BatchQueue(Generic[T]):
         # By its module: gevent puts a class of its own there, whose waiting lets other greenlets run.
         self._requests: queue.SimpleQueue[Flush | None] = queue.SimpleQueue()
         self._woken = False
+        self._due = time.monotonic() + self.delay
+        """When what waits is exported, however little it is."""
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
@@ -260,8 +264,8 @@ class BatchQueue(Generic[T]):
         begin_exporting()
         requests = self._requests
         while requests is self._requests and (not self._closed or len(self)):
-            request = self._next_request(requests)
-            ok = requests is self._requests and self._export_waiting()
+            request, due = self._next_request(requests)
+            ok = requests is self._requests and self._export_waiting(due=due or self._closed)
             if request is not None:
                 self._answer(request, ok=ok and self.failures == request.failures)
 
@@ -273,18 +277,26 @@ class BatchQueue(Generic[T]):
         else:
             settle(lambda arrived: request.finish(ok=ok and arrived))
 
-    def _next_request(self, requests: queue.SimpleQueue[Flush | None]) -> Flush | None:
+    def _next_request(self, requests: queue.SimpleQueue[Flush | None]) -> tuple[Flush | None, bool]:
+        """Return a flush that somebody waits for, and whether all is to be exported now: not where a batch is full."""
         try:
-            return requests.get(timeout=self.delay)
+            request = requests.get(timeout=max(0.0, self._due - time.monotonic()))
         except queue.Empty:
-            return None
+            return None, True
+        else:
+            return request, request is not None
         finally:
             self._woken = False
 
-    def _export_waiting(self) -> bool:
-        """Export in batches what waits at the start; after a failure the rest waits for the next turn."""
+    def _export_waiting(self, *, due: bool) -> bool:
+        """Export in batches what waits at the start; after a failure the rest waits for the next turn.
+
+        Where all is ``due`` the last batch is what is left, else that waits for others.
+        """
         waiting = len(self)
-        while waiting > 0:
+        if due:
+            self._due = time.monotonic() + self.delay
+        while waiting > 0 and (due or waiting >= self.batch):
             items = self._drain(self.batch)
             if not items:
                 break

@@ -60,6 +60,8 @@ MAX_PENDING_ROWS = 2_000_000
 class Recorder:
     """Takes ended predictions from any thread; ``drain`` turns them into telemetry."""
 
+    __slots__ = ("_buffer", "_since", "_wake_at", "capture", "event_started", "number", "spans", "__dict__", "__weakref__")
+
     def __init__(
         self,
         *,

@@ -201,7 +201,7 @@ class Config:
     gc_room: int = setting(
         "OTELML_GC_ROOM",
         parse.integer(0, 1_000_000),
-        500,
+        3000,
         "Objects that the garbage collector's first threshold is raised by, for otelml's own; 0 leaves it alone.",
     )
     probe_interval: float = seconds("OTELML_PROBE_INTERVAL", 0.1, 5.0, "Seconds a probe's reading stays fresh.")

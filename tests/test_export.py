@@ -78,6 +78,21 @@ def test_a_full_batch_wakes_the_worker_before_the_delay(queue):
     assert sink.items == [0, 1, 2, 3]
 
 
+def test_what_is_left_of_a_full_batch_waits_for_others(queue):
+    """Full batches go at once; what is left of them goes with others, or when the delay is over, whichever is first."""
+    sink = Sink()
+    q = queue(sink, batch=4, delay=1.0)
+    started = time.monotonic()
+    for i in range(6):
+        q.put(i)
+    while len(sink.items) < 6 and time.monotonic() < started + 5:
+        time.sleep(0.01)
+    took = time.monotonic() - started
+    assert sink.items == list(range(6))
+    assert sink.batches == [4, 2]
+    assert 0.5 < took < 4
+
+
 def test_a_full_queue_drops_the_newest_and_counts_it(queue):
     """While the exporter is stuck, what does not fit is dropped and counted; the older items arrive."""
     release, entered = threading.Event(), threading.Event()

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from sklearn.linear_model import LogisticRegression
 
 import otelml
-from otelml import _guard, _native, _sdk, descriptions
+from otelml import _guard, _native, _sdk
 from otelml._drops import Drops
 from otelml.encoding import Unusual
 from otelml.export import BatchQueue
@@ -409,15 +409,21 @@ def test_it_keeps_nothing():
 
 
 @needed
-def test_the_line_for_people_is_that_of_python():
-    """Numbers are written alike, whatever they are."""
+@pytest.mark.parametrize("said", ["late", "sp\u00e4t"])
+def test_the_lines_for_people_are_those_of_python(said):
+    """Numbers are written alike, whatever they are, by themselves and with others."""
     seconds = (0.0, 1e-9, 0.0042, 0.9999, 1.5, 86_400.0, 1e12, float("inf"))
-    shares = (None, 0.0, 0.835, 1.0, -0.001, 1e300, float("nan"))
-    known = [("delay", "spät", share, each) for each in seconds for share in shares]
-    code = f"from otelml import descriptions as d; print(ascii([d._predicted(*each) for each in {known!r}]))"
-    assert ascii([descriptions._predicted(*each) for each in known]) == python(
-        f"{WITHOUT}nan, inf = float('nan'), float('inf')\n{code}"
+    shares = (0.0, 0.835, 1.0, -0.001, 1e300, float("nan"))
+    code = (
+        "import json, sys\nimport numpy as np\nfrom otelml.descriptions import _sentences\n"
+        f"seconds, shares, said = {seconds!r}, {shares!r}, {said!r}\n"
+        "both = [(np.array([share]), np.array([each])) for each in seconds for share in shares]\n"
+        "many = np.array([share for share in shares for _ in seconds[:5]]), np.array(seconds[:5] * len(shares))\n"
+        "cases = [*both, many, *[(None, np.array([each])) for each in seconds], (None, np.array(seconds[:4]))]\n"
+        "print(json.dumps([_sentences('delay', [said] * len(took), sure, took) for sure, took in cases]))"
     )
+    nan = "nan, inf = float('nan'), float('inf')\n"
+    assert json.loads(python(nan + code)) == json.loads(python(WITHOUT + nan + code))
 
 
 @needed

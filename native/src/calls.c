@@ -37,7 +37,7 @@ static PyObject *final_of(PyObject *model, PyObject *method)
 {
     PyObject *args[] = {(PyObject *)Py_TYPE(model), method}, *both[] = {model, method};
     PyObject *plan = PyObject_Vectorcall(own.plan, args, 2, NULL), *name = NULL, *held = NULL, *found = NULL;
-    if (plan != NULL) name = PyObject_GetAttr(plan, str_attribute);
+    if (plan != NULL) name = attribute(plan, str_attribute);
     if (name != NULL) held = PyObject_GetAttr(model, str___dict__);
     if (held != NULL && PyDict_CheckExact(held)) {
         PyObject *inner = PyDict_GetItemWithError(held, name);

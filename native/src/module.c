@@ -9,6 +9,60 @@ struct Own own;
 #define DEFINE_NAME(name) PyObject *str_##name;
 NAMES(DEFINE_NAME)
 
+/* Where the slots of classes are, by the class's version, which changes with whatever is set on it; -1: it is none. */
+#define KNOWN 512
+static struct {
+    PyObject *name;
+    Py_ssize_t offset;
+    unsigned int version;
+} known[KNOWN];
+
+static size_t place_of(unsigned int version, PyObject *name)
+{
+    return (version ^ (size_t)name >> 4) % KNOWN;
+}
+
+/* Returns the offset of a slot that an object has; -1 where the attribute is no slot. */
+static Py_ssize_t offset_of(PyObject *owner, PyObject *name)
+{
+    PyObject *type = (PyObject *)Py_TYPE(owner), *found = PyObject_GetAttr(type, name);
+    Py_ssize_t offset = -1;
+    if (found == NULL) {
+        PyErr_Clear();
+    } else if (Py_TYPE(found) == &PyMemberDescr_Type) {
+        PyMemberDef *member = ((PyMemberDescrObject *)found)->d_member;
+        if (member->type == T_OBJECT_EX && PyType_IsSubtype(Py_TYPE(owner), PyDescr_TYPE(found)))
+            offset = member->offset;
+    }
+    Py_XDECREF(found);
+    return offset;
+}
+
+PyObject *attribute(PyObject *owner, PyObject *name)
+{
+    unsigned int version = Py_TYPE(owner)->tp_version_tag;
+    size_t place = place_of(version, name);
+    if (version == 0 || known[place].version != version || known[place].name != name) {
+        Py_ssize_t offset = offset_of(owner, name); /* which may give the class its version */
+        version = Py_TYPE(owner)->tp_version_tag;
+        place = place_of(version, name);
+        known[place].name = name;
+        known[place].offset = offset;
+        known[place].version = version;
+    }
+    Py_ssize_t offset = known[place].offset;
+    PyObject *value = offset < 0 ? NULL : *(PyObject **)((char *)owner + offset);
+    return value == NULL ? PyObject_GetAttr(owner, name) : Py_NewRef(value);
+}
+
+/* Calls a function that an object holds. */
+PyObject *answer_of(PyObject *owner, PyObject *name)
+{
+    PyObject *function = attribute(owner, name), *found = function == NULL ? NULL : PyObject_CallNoArgs(function);
+    Py_XDECREF(function);
+    return found;
+}
+
 /* Asks the module's own name, as its functions do: a test may set it. */
 PyObject *clock_of(PyObject *names, PyObject *name)
 {

@@ -167,10 +167,14 @@ NAMES(DECLARE_NAME)
 extern PyTypeObject StageFieldsType, PredictionFieldsType, ServedFieldsType, ServerSpanFieldsType, RequestFieldsType,
     ResultFieldsType, LastType;
 
+/* module.c: an attribute, found quicker where it is a slot of the owner's class. */
+PyObject *attribute(PyObject *owner, PyObject *name);
+PyObject *answer_of(PyObject *owner, PyObject *name);
+
 /* Whether an attribute is True, as those of ours that are set by Python are; -1 where it can't be told. */
 static inline int is_true(PyObject *owner, PyObject *name)
 {
-    PyObject *found = PyObject_GetAttr(owner, name);
+    PyObject *found = attribute(owner, name);
     if (found == NULL) return -1;
     int is = PyObject_IsTrue(found);
     Py_DECREF(found);
@@ -180,7 +184,7 @@ static inline int is_true(PyObject *owner, PyObject *name)
 /* Whether an attribute is None; -1 where it can't be told. */
 static inline int is_none(PyObject *owner, PyObject *name)
 {
-    PyObject *found = PyObject_GetAttr(owner, name);
+    PyObject *found = attribute(owner, name);
     Py_XDECREF(found);
     return found == NULL ? -1 : found == Py_None;
 }

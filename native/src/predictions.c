@@ -9,7 +9,7 @@ FIELDS_TYPE(Prediction, PREDICTION_FIELDS, PredictionFields, prediction_new, "Wh
 /* Adds it to those in flight, or takes it out. */
 int set_active(Prediction *self, int open)
 {
-    PyObject *active = PyObject_GetAttr(self->series, str_active), *id = PyLong_FromVoidPtr(self);
+    PyObject *active = attribute(self->series, str_active), *id = PyLong_FromVoidPtr(self);
     int done = -1;
     if (active != NULL && id != NULL) done = open ? PySet_Add(active, id) : PySet_Discard(active, id);
     Py_XDECREF(active);
@@ -20,11 +20,11 @@ int set_active(Prediction *self, int open)
 /* Takes `sink.spans.current`, whose common case is one comparison. */
 int choose_way(Prediction *self)
 {
-    PyObject *spans = PyObject_GetAttr(self->sink, str_spans), *now = NULL, *seen = NULL, *way = NULL;
+    PyObject *spans = attribute(self->sink, str_spans), *now = NULL, *seen = NULL, *way = NULL;
     if (spans == NULL) return -1;
-    now = PyObject_CallMethodNoArgs(spans, str__processors);
-    if (now != NULL) seen = PyObject_GetAttr(spans, str__seen);
-    if (seen != NULL) way = PyObject_GetAttr(spans, now == seen ? str__chosen : str_current);
+    now = answer_of(spans, str__processors);
+    if (now != NULL) seen = attribute(spans, str__seen);
+    if (seen != NULL) way = attribute(spans, now == seen ? str__chosen : str_current);
     Py_DECREF(spans);
     Py_XDECREF(now);
     Py_XDECREF(seen);
@@ -36,8 +36,8 @@ static int take_new_ids(Prediction *self)
 {
     int always = is_true(self->way, str__always);
     if (always <= 0) return always;
-    PyObject *flags = PyObject_GetAttr(self->way, str__flags);
-    PyObject *ids = flags == NULL ? NULL : PyObject_CallMethodNoArgs(self->way, str__ids);
+    PyObject *flags = attribute(self->way, str__flags);
+    PyObject *ids = flags == NULL ? NULL : answer_of(self->way, str__ids);
     if (ids == NULL) {
         Py_XDECREF(flags);
         return -1;
@@ -53,7 +53,7 @@ static PyObject *ids_below(Prediction *self, PyObject *above)
 {
     PyObject *bits = PyLong_FromLong(64), *high = NULL, *low = NULL, *ids = NULL;
     if (bits != NULL) high = PyNumber_Lshift(PyTuple_GET_ITEM(above, 0), bits);
-    if (high != NULL) low = PyObject_CallMethodNoArgs(self->way, str_span_id);
+    if (high != NULL) low = answer_of(self->way, str_span_id);
     if (low != NULL) ids = PyNumber_Or(high, low);
     Py_XDECREF(bits);
     Py_XDECREF(high);
@@ -99,7 +99,7 @@ static int take_ids_below(Prediction *self, PyObject *span)
     if (above == NULL) return -1;
     int done = 0;
     if (Py_TYPE(above) == (PyTypeObject *)own.span_context && PyTuple_GET_ITEM(above, 5) == Py_True &&
-        PyObject_IsTrue(PyTuple_GET_ITEM(above, 4)) == 0) {
+        (PyTuple_GET_ITEM(above, 4) == own.no_state || PyObject_IsTrue(PyTuple_GET_ITEM(above, 4)) == 0)) {
         long flags = PyLong_AsLong(PyTuple_GET_ITEM(above, 3));
         PyObject *ids = flags < 0 ? NULL : ids_below(self, above);
         done = ids == NULL ? -1 : 1;
@@ -167,7 +167,7 @@ static int tell_start(Prediction *self)
 static int begin_in(Prediction *self, PyObject *current, PyObject *wall)
 {
     if (set(&self->request_id, request_id_in(current)) < 0 || set_active(self, 1) < 0) return -1;
-    if (is_zero(self->number) && set(&self->number, PyObject_CallMethodNoArgs(self->sink, str_number)) < 0) return -1;
+    if (is_zero(self->number) && set(&self->number, answer_of(self->sink, str_number)) < 0) return -1;
     if (choose_way(self) < 0 || start_span(self, current, wall) < 0) return -1;
     PyObject *span = self->other == Py_None ? (PyObject *)self : self->other;
     if (set(&self->_token, attached(current, span, (PyObject *)self)) < 0) return -1;
@@ -233,7 +233,7 @@ static PyObject *prediction_exit(PyObject *object, PyObject *const *args, Py_ssi
 /* Makes a stage whose name is known; NULL without an error where it is not. */
 PyObject *new_stage(Prediction *self, PyObject *name)
 {
-    PyObject *stages = PyObject_GetAttr(self->series, str_stages);
+    PyObject *stages = attribute(self->series, str_stages);
     if (stages == NULL) return NULL;
     PyObject *known = Py_XNewRef(PyDict_GetItemWithError(stages, name));
     Py_DECREF(stages);
@@ -327,10 +327,10 @@ PyObject *use_direct(PyObject *module, PyObject *args)
 static int put_in(PyObject *recorder, Prediction *p)
 {
     if (!is_zero(p->kept)) return 0;
-    PyObject *since = PyObject_GetAttr(recorder, str__since), *buffer = NULL, *wake_at = NULL;
+    PyObject *since = attribute(recorder, str__since), *buffer = NULL, *wake_at = NULL;
     int done = since == NULL ? -1 : PyObject_RichCompareBool(p->started, since, Py_GE);
-    if (done == 1) buffer = PyObject_GetAttr(recorder, str__buffer);
-    if (buffer != NULL) wake_at = PyObject_GetAttr(recorder, str__wake_at);
+    if (done == 1) buffer = attribute(recorder, str__buffer);
+    if (buffer != NULL) wake_at = attribute(recorder, str__wake_at);
     if (wake_at != NULL) {
         Py_ssize_t waiting = PyObject_Size(buffer), most = PyLong_AsSsize_t(wake_at);
         done = waiting >= 0 && waiting < most;

@@ -7,7 +7,7 @@ static PyObject *queue_put_parts; /* in Python */
 /* Returns a whole number that a queue has; -1 where it can't be told. */
 static Py_ssize_t number_of(PyObject *queue, PyObject *name)
 {
-    PyObject *found = PyObject_GetAttr(queue, name);
+    PyObject *found = attribute(queue, name);
     Py_ssize_t number = found == NULL ? -1 : PyLong_AsSsize_t(found);
     Py_XDECREF(found);
     return number;
@@ -25,7 +25,7 @@ static int has_room(PyObject *queue, PyObject *items, PyObject *here)
 /* Appends parts to a queue where only this home's wait, and nobody is to be told; 0 where Python is to do it. */
 static int append_parts(PyObject *queue, PyObject *home, PyObject *parts)
 {
-    PyObject *waiting = PyObject_GetAttr(queue, str__parts), *items = PyObject_GetAttr(queue, str__items), *here = NULL;
+    PyObject *waiting = attribute(queue, str__parts), *items = attribute(queue, str__items), *here = NULL;
     int done = 0;
     if (waiting != NULL && items != NULL && PyDict_GET_SIZE(waiting) == 1 && is_true(queue, str__closed) == 0 &&
         is_none(queue, str__thread) == 0)

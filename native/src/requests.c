@@ -41,7 +41,7 @@ static int may_be_excluded(PyObject *requests, PyObject *path)
 {
     int plain = is_none(requests, str__expression);
     if (plain <= 0) return plain < 0 ? -1 : 1;
-    PyObject *endings = PyObject_GetAttr(requests, str__endings);
+    PyObject *endings = attribute(requests, str__endings);
     if (endings == NULL) return -1;
     int found = !PyTuple_CheckExact(endings) || !PyUnicode_CheckExact(path);
     for (Py_ssize_t i = 0; !found && i < PyTuple_GET_SIZE(endings); i++)
@@ -54,8 +54,8 @@ static int may_be_excluded(PyObject *requests, PyObject *path)
 static int may_have_trace(PyObject *requests, PyObject *headers)
 {
     PyObject *now = ask_module(http.asgi_names, str_propagate, str_get_global_textmap, NULL);
-    PyObject *seen = now == NULL ? NULL : PyObject_GetAttr(requests, str__propagator);
-    PyObject *fields = seen == NULL ? NULL : PyObject_GetAttr(requests, str__fields), *key, *value;
+    PyObject *seen = now == NULL ? NULL : attribute(requests, str__propagator);
+    PyObject *fields = seen == NULL ? NULL : attribute(requests, str__fields), *key, *value;
     int found = fields == NULL ? -1 : now != seen || !PyAnySet_Check(fields);
     for (Py_ssize_t i = 0; found == 0 && PyDict_Next(headers, &i, &key, &value);) found = PySet_Contains(fields, key);
     Py_XDECREF(now);
@@ -68,10 +68,10 @@ static int may_have_trace(PyObject *requests, PyObject *headers)
  * where Python is to look closer. */
 static PyObject *maker_of(PyObject *requests)
 {
-    PyObject *direct = PyObject_GetAttr(requests, str__direct);
+    PyObject *direct = attribute(requests, str__direct);
     if (direct == NULL) return NULL;
-    PyObject *now = direct == Py_None ? NULL : PyObject_CallMethodNoArgs(direct, str_processors);
-    PyObject *seen = now == NULL ? NULL : PyObject_GetAttr(direct, str_seen);
+    PyObject *now = direct == Py_None ? NULL : answer_of(direct, str_processors);
+    PyObject *seen = now == NULL ? NULL : attribute(direct, str_seen);
     if (seen == NULL || now != seen || is_none(direct, str__decide) != 1) Py_CLEAR(direct);
     Py_XDECREF(now);
     Py_XDECREF(seen);
@@ -145,7 +145,7 @@ static int take_facts(Request *self, PyObject *headers)
 static int start_span(Request *self)
 {
     ServerSpan *span = (ServerSpan *)span_new((PyTypeObject *)http.span, NULL, NULL);
-    PyObject *draw = PyObject_GetAttr(self->_direct, str__ids), *random = PyObject_GetAttr(self->_direct, str__random);
+    PyObject *draw = attribute(self->_direct, str__ids), *random = attribute(self->_direct, str__random);
     int done = -1;
     if (span != NULL && draw != NULL && random != NULL) {
         set(&span->_name, Py_NewRef(self->_method));
@@ -162,9 +162,9 @@ static int start_span(Request *self)
 /* Adds it to those that are open, as `HttpMetrics.active` has them. */
 static int count_open(Request *self)
 {
-    PyObject *metrics = PyObject_GetAttr(self->_requests, str_metrics), *sets = NULL, *key = NULL, *id = NULL;
+    PyObject *metrics = attribute(self->_requests, str_metrics), *sets = NULL, *key = NULL, *id = NULL;
     int done = -1;
-    if (metrics != NULL) sets = PyObject_GetAttr(metrics, str__active);
+    if (metrics != NULL) sets = attribute(metrics, str__active);
     if (sets != NULL) key = PyTuple_Pack(2, self->_method, self->_scheme);
     if (key != NULL) {
         PyObject *args[] = {metrics, self->_method, self->_scheme}, *open = PyDict_GetItemWithError(sets, key);

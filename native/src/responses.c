@@ -292,7 +292,7 @@ static PyObject *series_known(Request *self, PyObject *metrics, PyObject *route)
     if (PyErr_Occurred()) return NULL;
     PyObject *key = PyTuple_Pack(7, route, self->_status, self->_method, self->_scheme, protocol ? protocol : Py_None,
                                  self->_synthetic, server ? server : Py_None);
-    PyObject *all = key == NULL ? NULL : PyObject_GetAttr(metrics, str_series), *found = NULL;
+    PyObject *all = key == NULL ? NULL : attribute(metrics, str_series), *found = NULL;
     if (all != NULL) found = Py_XNewRef(PyDict_GetItemWithError(all, key));
     Py_XDECREF(key);
     Py_XDECREF(all);
@@ -326,12 +326,12 @@ static int is_root(Request *self)
 /* Returns the path of a route, where it is known for it and for the method; NULL without an error elsewhere. */
 static PyObject *path_known(PyObject *known, PyObject *route, PyObject *scope)
 {
-    PyObject *ref = PyObject_GetAttr(known, str_route), *methods = PyObject_GetAttr(known, str_methods), *path = NULL;
+    PyObject *ref = attribute(known, str_route), *methods = attribute(known, str_methods), *path = NULL;
     PyObject *alive = ref == NULL || methods == NULL ? NULL : PyObject_CallNoArgs(ref);
     if (alive == route) {
         PyObject *method = PyDict_GetItemWithError(scope, str_method);
         int serves = methods == Py_None ? 1 : method == NULL ? 0 : PySequence_Contains(methods, method);
-        if (serves == 1) path = PyObject_GetAttr(known, str_path);
+        if (serves == 1) path = attribute(known, str_path);
     }
     Py_XDECREF(ref);
     Py_XDECREF(methods);
@@ -344,7 +344,7 @@ static PyObject *route_known(Request *self, PyObject *routes)
 {
     if (routes != PyDict_GetItemWithError(http.asgi_names, str__routes) || !is_root(self)) return NULL;
     PyObject *route = server_of(self->scope), *all = NULL, *id = NULL, *path = NULL;
-    if (route != NULL) all = PyObject_GetAttr(routes, str__known);
+    if (route != NULL) all = attribute(routes, str__known);
     if (all != NULL) id = PyLong_FromVoidPtr(route);
     PyObject *known = id == NULL ? NULL : PyDict_GetItemWithError(all, id);
     if (known != NULL) {
@@ -360,7 +360,7 @@ static PyObject *route_known(Request *self, PyObject *routes)
 
 static PyObject *route_of(Request *self)
 {
-    PyObject *routes = PyObject_GetAttr(self->_requests, str_routes);
+    PyObject *routes = attribute(self->_requests, str_routes);
     PyObject *route = routes == NULL ? NULL : route_known(self, routes);
     if (route == NULL && routes != NULL && forget() == 0) {
         PyObject *args[] = {routes, self->_app, self->scope, self->_path, self->_root_path};
@@ -383,9 +383,9 @@ static int find_series(Request *self, PyObject *metrics)
 static int queue_span(Request *self)
 {
     ServerSpan *span = (ServerSpan *)self->_span;
-    PyObject *queue = PyObject_GetAttr(self->_direct, str__queue), *home = PyObject_GetAttr(self->_direct, str__home);
-    PyObject *encoded = PyObject_GetAttr(self->_series, str_encoded), *tracer = NULL, *parts = NULL;
-    if (queue != NULL && home != NULL) tracer = PyObject_GetAttr(self->_direct, str_tracer);
+    PyObject *queue = attribute(self->_direct, str__queue), *home = attribute(self->_direct, str__home);
+    PyObject *encoded = attribute(self->_series, str_encoded), *tracer = NULL, *parts = NULL;
+    if (queue != NULL && home != NULL) tracer = attribute(self->_direct, str_tracer);
     int done = tracer == NULL || encoded == NULL ? -1 : queue != Py_None && encoded != Py_None;
     if (done == 1) done = is_same(tracer, home, str_resource);
     if (done == 1) {
@@ -418,7 +418,7 @@ static int export_span(Request *self, PyObject *metrics)
 /* Has its measurements wait with others of the series, as `HttpMetrics.record` does. */
 static int measure(Request *self, PyObject *metrics, PyObject *seconds)
 {
-    PyObject *ids = ((ServerSpan *)self->_span)->ids, *waiting = PyObject_GetAttr(self->_series, str_waiting);
+    PyObject *ids = ((ServerSpan *)self->_span)->ids, *waiting = attribute(self->_series, str_waiting);
     PyObject *nothing = NULL;
     if (waiting == Py_None) {
         PyObject *args[] = {metrics, self->_series, seconds, self->_request_size, self->_response_size, ids};
@@ -459,7 +459,7 @@ static int end(Request *self)
     int done = -1;
     if (took != NULL && PyList_SetSlice(self->_cell, 0, PY_SSIZE_T_MAX, NULL) == 0) {
         set(&self->_handling, Py_NewRef(Py_None));
-        if (go_out(self) == 0) metrics = PyObject_GetAttr(self->_requests, str_metrics);
+        if (go_out(self) == 0) metrics = attribute(self->_requests, str_metrics);
         if (metrics != NULL && export_span(self, metrics) == 0) done = close_one(self, metrics, took);
     }
     Py_XDECREF(now);

@@ -164,7 +164,7 @@ static int read_answer(Served *self, const Given *given, const Numbers *inputs, 
     PyObject *method = self->base.operation, *kind = NULL; /* kind: what classes are known, for probabilities */
     int is_table = is_text(method, "predict_proba"), done = 0;
     if (!is_table && !is_text(method, "predict")) return 0;
-    if ((kind = PyObject_GetAttr(self->plan, is_table ? str_labelled : str_kind)) == NULL) return -1;
+    if ((kind = attribute(self->plan, is_table ? str_labelled : str_kind)) == NULL) return -1;
     int is_label = is_text(kind, "classes");
     if (is_table || is_label || is_text(kind, "values"))
         done = opened(given->answer, given->dtype, is_label ? "biufU" : "", &answer);
@@ -195,7 +195,7 @@ static int is_usual(Served *self)
     if (self->base._observed != Py_None || own.result == NULL) return 0;
     int usual = is_none(self->base.series, str_take);
     if (usual <= 0) return usual;
-    PyObject *capture = PyObject_GetAttr(self->base.sink, str_capture);
+    PyObject *capture = attribute(self->base.sink, str_capture);
     if (capture == NULL) return -1;
     usual = is_text(capture, "stats");
     Py_DECREF(capture);

@@ -51,10 +51,10 @@ PyTypeObject ServedFieldsType = {
 static int take_plan(Served *self)
 {
     Prediction *p = &self->base;
-    return set(&p->operation, PyObject_GetAttr(self->plan, str_method)) < 0 ||
-                   set(&p->framework, PyObject_GetAttr(self->plan, str_framework)) < 0 ||
-                   set(&p->sink, PyObject_GetAttr(self->plan, str_recorder)) < 0 ||
-                   set(&p->series, PyObject_GetAttr(self->plan, str_series)) < 0
+    return set(&p->operation, attribute(self->plan, str_method)) < 0 ||
+                   set(&p->framework, attribute(self->plan, str_framework)) < 0 ||
+                   set(&p->sink, attribute(self->plan, str_recorder)) < 0 ||
+                   set(&p->series, attribute(self->plan, str_series)) < 0
                ? -1
                : 0;
 }
@@ -144,7 +144,7 @@ static Stage *add_stage(Served *self, PyObject *stages, PyObject *name, PyObject
     Stage *stage = (Stage *)new_stage(p, name);
     if (stage == NULL) return NULL;
     set(&stage->started, Py_NewRef(started));
-    int done = p->sampled == Py_True ? set(&stage->span_id, PyObject_CallMethodNoArgs(p->way, str_span_id)) : 0;
+    int done = p->sampled == Py_True ? set(&stage->span_id, answer_of(p->way, str_span_id)) : 0;
     if (done == 0) done = PyList_Append(stages, (PyObject *)stage);
     Py_DECREF(stage); /* the list has it */
     return done < 0 ? NULL : stage;
@@ -168,7 +168,7 @@ static PyObject *served_make_stages(PyObject *object, PyObject *nothing)
     Served *self = (Served *)object;
     Prediction *p = &self->base;
     if (!is_over(self)) return PyObject_CallOneArg(own.served_make_stages, object);
-    int done = is_zero(p->number) ? set(&p->number, PyObject_CallMethodNoArgs(p->sink, str_number)) : 0;
+    int done = is_zero(p->number) ? set(&p->number, answer_of(p->sink, str_number)) : 0;
     if (done == 0) done = identify(self);
     PyObject *stages = done < 0 ? NULL : PyList_New(0);
     Stage *last = stages == NULL ? NULL : add_stages(self, stages);
@@ -244,7 +244,7 @@ static int is_common(Served *self, PyObject *result, PyObject *inputs)
     int small = is_small(result);
     if (small == 1) small = is_small(inputs);
     if (small != 1) return small;
-    PyObject *kind = PyObject_GetAttr(self->plan, str_kind);
+    PyObject *kind = attribute(self->plan, str_kind);
     if (kind == NULL) return -1;
     int asks = is_text(kind, "ask");
     Py_DECREF(kind);
@@ -254,7 +254,7 @@ static int is_common(Served *self, PyObject *result, PyObject *inputs)
 /* Returns a copy of the labels of an estimator's classes; None where it has none. */
 static PyObject *labels_of(Served *self, PyObject *final)
 {
-    PyObject *labelled = PyObject_GetAttr(self->plan, str_labelled);
+    PyObject *labelled = attribute(self->plan, str_labelled);
     if (labelled == NULL) return NULL;
     Py_DECREF(labelled);
     if (labelled != Py_True) return Py_NewRef(Py_None);

@@ -45,6 +45,8 @@ MAX_WAITING = 256
 class HttpMetrics:
     """The instruments of one meter provider, and every series of requests seen so far."""
 
+    __slots__ = ("_active", "series", "__dict__", "__weakref__")
+
     def __init__(self, provider: MeterProvider, buckets: Mapping[str, Sequence[float]]) -> None:
         meter = provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)
         self._histograms = [

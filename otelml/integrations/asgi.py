@@ -56,6 +56,9 @@ class Requests:
         routes: Finds the route of a request, as Starlette's router does by default.
     """
 
+    __slots__ = ("_direct", "_endings", "_expression", "_fields", "_propagator", "routes", "__dict__", "__weakref__")
+    """Those that otelml-native reads, where they are found quickest; the same in the classes it looks at further on."""
+
     def __init__(
         self,
         excluded: Iterable[str] = (),
