@@ -103,16 +103,14 @@ static PyObject *draw_bits, *id_bits;
 /* Returns a fresh request id, as `context.new_id` does. */
 static PyObject *new_id(PyObject *module, PyObject *nothing)
 {
-    PyObject *number = PyObject_CallOneArg(draw_bits, id_bits);
-    PyObject *hex = number == NULL ? NULL : PyNumber_ToBase(number, 16), *id = NULL; /* with 0x before it */
-    Py_XDECREF(number);
-    Py_ssize_t letters = hex == NULL ? 0 : PyUnicode_GET_LENGTH(hex) - 2, all = ID_BITS / 4;
-    if (hex != NULL && letters <= all) id = PyUnicode_New(all, 127);
-    if (id != NULL) {
-        memset(PyUnicode_1BYTE_DATA(id), '0', all);
-        memcpy(PyUnicode_1BYTE_DATA(id) + all - letters, PyUnicode_1BYTE_DATA(hex) + 2, letters);
+    char bytes[ID_BITS / 8];
+    PyObject *number = PyObject_CallOneArg(draw_bits, id_bits), *id = NULL;
+    if (number != NULL && put_unsigned(bytes, number, sizeof bytes) == 0) id = PyUnicode_New(2 * sizeof bytes, 127);
+    for (size_t i = 0; id != NULL && i < sizeof bytes; i++) {
+        PyUnicode_1BYTE_DATA(id)[2 * i] = Py_hexdigits[(bytes[i] >> 4) & 15];
+        PyUnicode_1BYTE_DATA(id)[2 * i + 1] = Py_hexdigits[bytes[i] & 15];
     }
-    Py_XDECREF(hex);
+    Py_XDECREF(number);
     return id;
 }
 

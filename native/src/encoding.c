@@ -124,7 +124,8 @@ static char *put_parent(char *at, unsigned long long number)
 
 /* Its parts: all but the numbers are bytes. */
 typedef struct {
-    PyObject *ids, *head, *tail, *id_head, *id, *flags;
+    char ids[24];
+    PyObject *head, *tail, *id_head, *id, *flags;
     unsigned long long parent, started, ended;
 } Parts;
 
@@ -140,13 +141,13 @@ static PyObject *written(const Parts *p, size_t size)
 {
     PyObject *made = PyBytes_FromStringAndSize(NULL, 1 + varint_size(size) + size);
     if (made == NULL) return NULL;
-    char *at = PyBytes_AS_STRING(made), *ids = PyBytes_AS_STRING(p->ids);
+    char *at = PyBytes_AS_STRING(made);
     *at++ = '\x12';
     at = put_varint(at, size);
     memcpy(at, "\x0a\x10", 2);
-    memcpy(at + 2, ids, 16);
+    memcpy(at + 2, p->ids, 16);
     memcpy(at + 18, "\x12\x08", 2);
-    memcpy(at + 20, ids + 16, 8);
+    memcpy(at + 20, p->ids + 16, 8);
     at += 28;
     if (p->parent) at = put_parent(at, p->parent);
     at = put_bytes(at, p->head);
@@ -165,9 +166,7 @@ static int read_numbers(PyObject *const *args, Parts *p)
     p->parent = PyLong_AsUnsignedLongLong(args[2]);
     p->started = PyLong_AsUnsignedLongLong(args[4]);
     p->ended = PyLong_AsUnsignedLongLong(args[5]);
-    if (PyErr_Occurred()) return -1;
-    p->ids = PyObject_CallMethod(args[1], "to_bytes", "is", 24, "big");
-    return p->ids == NULL ? -1 : 0;
+    return PyErr_Occurred() ? -1 : put_unsigned(p->ids, args[1], sizeof p->ids);
 }
 
 static int read_texts(PyObject *const *args, Parts *p)
@@ -187,13 +186,12 @@ static int read_texts(PyObject *const *args, Parts *p)
 
 static PyObject *message(PyObject *module, PyObject *const *args, Py_ssize_t n)
 {
-    Parts parts = {NULL};
+    Parts parts = {{0}};
     PyObject *made = NULL;
     if (n == 7 && read_texts(args, &parts) == 0 && read_numbers(args, &parts) == 0) {
         size_t size = size_of(&parts);
         if (size < 1 << 14) made = written(&parts, size);
     }
-    Py_XDECREF(parts.ids);
     Py_XDECREF(parts.id);
     Py_XDECREF(parts.id_head);
     if (made != NULL) return made;

@@ -38,7 +38,7 @@ _HISTOGRAMS = (
     ("http.server.response.body.size", "By", "Size of HTTP server response bodies.", SIZE_BOUNDS),
 )
 MAX_SERIES = 1000
-MAX_WAITING = 256
+MAX_WAITING = 512
 """Requests of one series whose measurements wait before whoever adds the next one takes them to the histograms."""
 
 
