@@ -78,7 +78,8 @@ class BatchQueue(Generic[T]):
         size: What one item counts for when it is dropped.
     """
 
-    __slots__ = ("_closed", "_items", "_more_put", "_more_taken", "_parts", "_thread", "_woken", "batch", "capacity", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_closed", "_items", "_more_put", "_more_taken",
+        "_parts", "_thread", "_woken", "batch", "capacity")  # fmt: skip
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is known of ended predictions of one model and shape, as columns: most of them differ in ids and numbers only."""
+"""What is known of ended predictions of one shape, as columns: most of them differ in ids and numbers only."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _is_counted(result: Result) -> bool:
 
 
 def _has_more(result: Result) -> bool:
-    return not (result.business_value is result.input_payload is result.output_payload is None)
+    return any(each is not None for each in (result.business_value, result.input_payload, result.output_payload))
 
 
 def _texts(texts: list[str]) -> bytes | None:

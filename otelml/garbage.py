@@ -1,9 +1,9 @@
 """Room for otelml's own objects below the garbage collector's first threshold, so that they bring nothing forward.
 
 CPython goes through its youngest objects when so many more have been made than freed: 700, 2,000 from Python 3.13 on.
-A request in flight holds a dozen of ours, a prediction that waits for the recorder three or four, an ended request that
+A request in flight holds a dozen of ours, a prediction that waits for the recorder three or four, an ended one that
 waits for export two. A service of a thousand predictions a second would be collected several times as often, and with
-that would come full collections, which stop everything for as long as it takes to go through all that was ever imported.
+that would come full collections, which stop everything for as long as it takes to go through all that was imported.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class Instruments:
         for k, name in enumerate(columns.names):
             attributes = with_error(name.attributes, columns.stage_errors[k])
             self._stage.record(seconds[:, k], attributes, columns.origins(k))
-        base, origins = columns.series.attributes, columns.origins()
+        origins = columns.origins()
         attributes = with_error(columns.series.measured, columns.error)
         for operation, count in _operations(columns).items():
             more = {} if operation is None else {semconv.OPERATION: _labels.bounded(semconv.OPERATION, operation)}
@@ -126,16 +126,8 @@ class Instruments:
 
     def record_rows(self, columns: Columns) -> Tally:
         """Measure what ended predictions of one shape were given and gave; returns what their rows came to."""
-        if columns.facts is not None and columns.facts.plain:
-            return self._record_plain(columns, columns.facts)
         known: list[tuple[int, float, int]] = []
-        rows = _Rows(exported=columns.exported)
-        for p in columns.predictions:
-            result = p.outcome()
-            if result is not None:
-                rows.add(p, result, failed=columns.error is not None)
-            elif columns.error is None:
-                rows.counts[None] += 1
+        rows = _Rows(columns)
         base, measured = columns.series.attributes, columns.series.measured
         for label, count in rows.counts.items():
             self._predictions.add(count, with_class(measured, label), _context(None))
@@ -150,24 +142,6 @@ class Instruments:
             self._missing.add(rows.missing, base, _context(None))
         confident, confidence, low = map(sum, zip((0, 0.0, 0), *known, strict=True))
         return Tally(sum(rows.counts.values()), confident, confidence, low)
-
-    def _record_plain(self, columns: Columns, facts: Facts) -> Tally:
-        """Measure predictions of one number each at most; returns what their rows came to."""
-        known: list[tuple[int, float, int]] = []
-        base, measured = columns.series.attributes, columns.series.measured
-        rows, missing, places = _by_label(facts)
-        for i, (label, count) in enumerate(rows.items()):
-            self._predictions.add(count, with_class(measured, label), _context(None))
-            keep = places == i
-            if facts.confidence is not None and facts.confidence.size:
-                values, origins = _kept(facts.confidence, columns.origins(), keep)
-                known.append(self._record_confidence(with_class(measured, label), values, origins))
-            if facts.values is not None and facts.values.size:
-                self._record_finite("value", self._value, with_class(base, label), *_kept(facts.values, columns.origins(), keep))
-        if missing:
-            self._missing.add(missing, base, _context(None))
-        confident, confidence, low = map(sum, zip((0, 0.0, 0), *known, strict=True))
-        return Tally(sum(rows.values()), confident, confidence, low)
 
     def _record_confidence(
         self, attributes: Attributes, values: NDArray[np.float64], origins: Origins | None
@@ -212,23 +186,6 @@ def _operations(columns: Columns) -> Counter[str | None]:
     return found
 
 
-def _by_label(facts: Facts) -> tuple[dict[str | None, int], int, NDArray[np.intp]]:
-    """Return the rows of each label, missing inputs, and of n predictions which of the labels each has."""
-    rows: dict[str | None, int] = {}
-    missing = 0
-    for key, count in zip(facts.keys, facts.counts(), strict=True):
-        rows[key.label] = rows.get(key.label, 0) + count * (1 if key.rows is None else key.rows)
-        missing += count * (key.missing or 0)
-    labels = list(rows)
-    return rows, missing, np.array([labels.index(key.label) for key in facts.keys])[facts.which]
-
-
-def _kept(
-    numbers: NDArray[np.float64], origins: Origins | None, keep: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], Origins | None]:
-    return numbers[keep], None if origins is None else origins.kept(keep)
-
-
 class _Gathered:
     """Numbers of many predictions that go into one series, and which prediction each is of."""
 
@@ -237,6 +194,11 @@ class _Gathered:
         self._parts: list[Any] = []
         self._predictions: list[Prediction] = []
         self._plain = True
+        self._taken: tuple[NDArray[np.float64], Origins | None] | None = None
+
+    def take(self, numbers: NDArray[np.float64], origins: Origins | None) -> None:
+        """Take all there are at once."""
+        self._taken = numbers, origins
 
     def add(self, p: Prediction, numbers: Numbers) -> None:
         """Take the number, or the array of shape (rows,), of one prediction."""
@@ -246,6 +208,8 @@ class _Gathered:
 
     def all(self) -> tuple[NDArray[np.float64], Origins | None]:
         """Return all numbers as one array, and where they come from."""
+        if self._taken is not None:
+            return self._taken
         if self._plain:
             return np.array(self._parts), Origins(self._predictions) if self._exported else None
         arrays = [np.atleast_1d(part) for part in self._parts]
@@ -256,13 +220,36 @@ class _Gathered:
 class _Rows:
     """Rows of many predictions, gathered by class so that each class costs one measurement."""
 
-    def __init__(self, *, exported: bool) -> None:
-        new = partial(_Gathered, exported=exported)
+    def __init__(self, columns: Columns) -> None:
+        new = partial(_Gathered, exported=columns.exported)
         self.counts: dict[str | None, int] = defaultdict(int)
         self.confidence: dict[str | None, _Gathered] = defaultdict(new)
         self.values: dict[str | None, _Gathered] = defaultdict(new)
         self.business: dict[str | None, _Gathered] = defaultdict(new)
         self.missing = 0
+        if columns.facts is not None and columns.facts.plain:
+            self._add_all(columns.facts, columns.origins())
+            return
+        for p in columns.predictions:
+            result = p.outcome()
+            if result is not None:
+                self.add(p, result, failed=columns.error is not None)
+            elif columns.error is None:
+                self.counts[None] += 1
+
+    def _add_all(self, facts: Facts, origins: Origins | None) -> None:
+        """Take predictions of one number each at most."""
+        for key, count in zip(facts.keys, facts.counts(), strict=True):
+            self.counts[key.label] += count * (1 if key.rows is None else key.rows)
+            self.missing += count * (key.missing or 0)
+        labels = list(self.counts)
+        places = np.array([labels.index(key.label) for key in facts.keys])[facts.which]
+        for column, into in ((facts.confidence, self.confidence), (facts.values, self.values)):
+            if column is None or not column.size:
+                continue
+            for i, label in enumerate(labels):
+                keep = places == i
+                into[label].take(column[keep], None if origins is None else origins.kept(keep))
 
     def add(self, p: Prediction, result: Result, *, failed: bool) -> None:
         """Take the rows of one prediction; a prediction that raised has predicted no rows."""

@@ -60,7 +60,8 @@ MAX_PENDING_ROWS = 2_000_000
 class Recorder:
     """Takes ended predictions from any thread; ``drain`` turns them into telemetry."""
 
-    __slots__ = ("_buffer", "_since", "_wake_at", "capture", "event_started", "number", "spans", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_buffer", "_since", "_wake_at", "capture",
+        "event_started", "number", "spans")  # fmt: skip
 
     def __init__(
         self,

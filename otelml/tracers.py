@@ -51,7 +51,8 @@ class Ended(NamedTuple):
 class DirectSpans:
     """Finished spans go straight to our queue or to the processors; starting one costs ids and a decision."""
 
-    __slots__ = ("_always", "_flags", "_follows", "_ids", "span_id", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_always", "_flags", "_follows", "_ids", "span_id")
+
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         ids = tracer.id_generator
@@ -262,7 +263,7 @@ Spans: TypeAlias = DirectSpans | TracerSpans
 class ChosenSpans:
     """Picks ``DirectSpans`` or ``TracerSpans`` and picks again when a span processor is added."""
 
-    __slots__ = ("_chosen", "_processors", "_seen", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_chosen", "_processors", "_seen")
 
     def __init__(self, tracer: trace.Tracer, ours: tuple[type[SpanProcessor], ...] = ()) -> None:
         self._tracer, self._ours = tracer, ours

@@ -166,7 +166,8 @@ static PyObject *outcome_of(PyObject *prediction)
 {
     Prediction *p = (Prediction *)prediction;
     int is_read = (PyObject *)Py_TYPE(prediction) == own.served_type && ((Served *)prediction)->seen == Py_None;
-    if ((is_read || is_plain(prediction)) && p->_result == Py_None && p->_observed != NULL) return Py_NewRef(p->_observed);
+    int is_alone = p->_result == Py_None && p->_observed != NULL;
+    if ((is_read || is_plain(prediction)) && is_alone) return Py_NewRef(p->_observed);
     return PyObject_CallMethod(prediction, "outcome", NULL);
 }
 

@@ -45,7 +45,7 @@ MAX_WAITING = 512
 class HttpMetrics:
     """The instruments of one meter provider, and every series of requests seen so far."""
 
-    __slots__ = ("_active", "series", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_active", "series")
 
     def __init__(self, provider: MeterProvider, buckets: Mapping[str, Sequence[float]]) -> None:
         meter = provider.get_meter(semconv.SCOPE, version("otelml"), semconv.SCHEMA_URL)

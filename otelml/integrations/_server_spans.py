@@ -115,7 +115,8 @@ class ServerSpan(ServerSpanFields, OwnSpan):
 class DirectServerSpans:
     """Makes spans of our own and hands the ended ones to the queue or the tracer's processors."""
 
-    __slots__ = ("_decide", "_home", "_ids", "_queue", "_random", "processors", "seen", "tracer", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_decide", "_home", "_ids", "_queue", "_random",
+        "processors", "seen", "tracer")  # fmt: skip
 
     def __init__(self, tracer: Tracer) -> None:
         self.tracer = tracer

@@ -56,7 +56,7 @@ class Requests:
         routes: Finds the route of a request, as Starlette's router does by default.
     """
 
-    __slots__ = ("_direct", "_endings", "_expression", "_fields", "_propagator", "routes", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_direct", "_endings", "_expression", "_fields", "_propagator", "routes")
     """Those that otelml-native reads, where they are found quickest; the same in the classes it looks at further on."""
 
     def __init__(
