@@ -285,7 +285,7 @@ class BatchQueue(Generic[T]):
         except queue.Empty:
             return None, True
         else:
-            return request, request is not None
+            return request, request is not None or time.monotonic() >= self._due
         finally:
             self._woken = False
 

@@ -81,7 +81,8 @@ class Facts(NamedTuple):
     @property
     def alike(self) -> bool:
         """Return whether all that their spans and events say is here."""
-        return self.plain and self.numbers is not None and self.requests is not None
+        columns = (self.numbers, self.requests, self.confidence, self.values)
+        return all(column is not None for column in columns)
 
     def part(self, start: int, size: int) -> Facts:
         """Return what is known of ``size`` of the predictions."""

@@ -1,5 +1,6 @@
 """Descriptions: attributes of many predictions, encoded at once where they are alike, and sentences."""
 
+import numpy as np
 import pytest
 
 import otelml
@@ -57,6 +58,12 @@ def rows(i):
         p.result(classes=["a"] * (1 + i), confidence=[0.5] * (1 + i))
 
 
+def labels(i):
+    """A class of each row."""
+    with otelml.prediction("m") as p:
+        p.result(classes=np.array(["a", "b"][: 1 + i % 2]))
+
+
 def worth(i):
     """A value in money."""
     with otelml.prediction("m") as p:
@@ -82,7 +89,7 @@ def half(i):
         p.result(classes="a", confidence=0.5 if i % 2 else None)
 
 
-ALIKE, UNLIKE = (plain, unknown, valued, streamed), (some_requests, lengths, given, rows, worth, worths, half)
+ALIKE, UNLIKE = (plain, unknown, valued, streamed, labels), (some_requests, lengths, given, rows, worth, worths, half)
 
 
 @pytest.mark.parametrize("make", [*ALIKE, *UNLIKE], ids=lambda make: make.__name__)
