@@ -28,7 +28,7 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from otelml import exporters, otlp, spool
+from otelml import exporters, otlp, processors, spool
 from otelml._guard import attempt
 from otelml._sdk_metrics import OthersView
 from otelml.config import SIGNALS, Config
@@ -262,6 +262,7 @@ class _Builder:
             self.pipeline.readers, resource, shutdown_on_exit=False, views=[*self.views, *_bucket_views(self.config)]
         )
         self.pipeline.meter_provider = provider
+        processors.after_fork(self.pipeline.readers)
         if prometheus is not None:
             prometheus(provider)
 

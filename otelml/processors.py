@@ -20,6 +20,8 @@ from otelml.outage import exporting
 from otelml.servers import REST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from opentelemetry.sdk.metrics.view import Aggregation
 
     from otelml.export import BatchQueue
@@ -93,7 +95,6 @@ class QueueMetricReader(MetricReader):
         self._closed = False
         self._wake = threading.Event()
         self._start()
-        processes.in_each_child(self.renew)
 
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._tick, name="otelml-metrics", daemon=True)
@@ -133,6 +134,13 @@ class QueueMetricReader(MetricReader):
         self._wake.set()
         attempt(self.collect, timeout_millis)
         self.queue.shutdown(max(0.0, deadline - time.monotonic()))
+
+
+def after_fork(readers: Iterable[MetricReader]) -> None:
+    """Have readers go on in each forked child: after the provider was made, which is to name the child before that."""
+    for reader in readers:
+        if isinstance(reader, QueueMetricReader):
+            processes.in_each_child(reader.renew)
 
 
 def points(data: MetricsData) -> int:

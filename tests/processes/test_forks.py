@@ -46,6 +46,26 @@ def run(endpoint, folder, code):
     return endpoint.run(path)
 
 
+SLOW = """
+import time
+from opentelemetry.sdk.metrics import MeterProvider
+handle = MeterProvider._handle_fork
+def slow(provider):
+    time.sleep(0.5)
+    handle(provider)
+MeterProvider._handle_fork = slow
+"""
+
+
+def test_a_child_collects_under_its_own_name(endpoint, tmp_path):
+    """However long the SDK takes to name a child: nothing of it is sent in its parent's name."""
+    code = "predict(2)\npid = os.fork()\npredict(3)\nend(pid)\nprint(json.dumps([os.getpid(), pid]))"
+    path = tmp_path / "app.py"
+    path.write_text(SLOW + PRELUDE + code)
+    parent, child = endpoint.run(path, OTEL_METRIC_EXPORT_INTERVAL="50")
+    endpoint.check({str(parent): 5, str(child): 3})
+
+
 def test_the_first_request_imports_nothing(endpoint, tmp_path):
     """Exports over HTTP have their modules at the start: a child forked while one is imported waits for it for ever."""
     code = """
