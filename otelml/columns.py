@@ -118,11 +118,11 @@ def _ids(predictions: list[Prediction]) -> bytes:
 
 
 def _stage_ids(stages: list[tuple[Stage, ...]]) -> bytes:
-    return b"".join([stage.span_id.to_bytes(ID_BYTES, "big") for each in stages for stage in each])
+    return np.array([stage.span_id for each in stages for stage in each], np.uint64).astype(">u8").tobytes()
 
 
 def _parent_ids(predictions: list[Prediction]) -> bytes:
-    return b"".join([p.parent.span_id.to_bytes(ID_BYTES, "big") for p in predictions if p.parent is not None])
+    return np.array([p.parent.span_id for p in predictions if p.parent], np.uint64).astype(">u8").tobytes()
 
 
 def forget_stages(predictions: list[Prediction]) -> None:
