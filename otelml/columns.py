@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from otelml import _labels, _sdk, semconv
 from otelml._lazy import LazyModule
 from otelml.spans import NANO
+from otelml.templates import ID, TRACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from otelml.stage import Stage
 else:
     np = LazyModule("numpy")
-
-
-TRACE_BYTES, ID_BYTES = 16, 8
 
 
 class Columns:
@@ -84,16 +82,16 @@ class Columns:
 
     def ids(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return trace ids of shape (n, 16) and span ids of shape (n, 8), the highest byte first."""
-        ids = np.frombuffer(_ids(self.predictions), np.uint8).reshape(-1, TRACE_BYTES + ID_BYTES)
-        return ids[:, :TRACE_BYTES], ids[:, TRACE_BYTES:]
+        ids = np.frombuffer(_ids(self.predictions), np.uint8).reshape(-1, TRACE + ID)
+        return ids[:, :TRACE], ids[:, TRACE:]
 
     def stage_ids(self) -> NDArray[np.uint8]:
         """Return span ids of the stages, of shape (n, k, 8)."""
-        return np.frombuffer(_stage_ids(self.stages), np.uint8).reshape(len(self.stages), -1, ID_BYTES)
+        return np.frombuffer(_stage_ids(self.stages), np.uint8).reshape(len(self.stages), -1, ID)
 
     def parent_ids(self) -> NDArray[np.uint8]:
         """Return the ids of the spans above, of shape (n, 8), where there are any."""
-        return np.frombuffer(_parent_ids(self.predictions), np.uint8).reshape(-1, ID_BYTES)
+        return np.frombuffer(_parent_ids(self.predictions), np.uint8).reshape(-1, ID)
 
     def origins(self, stage: int | None = None) -> Origins | None:
         """Return where n measurements come from: the predictions, or the stage of that number."""
@@ -114,7 +112,7 @@ def _stage_times(stages: list[tuple[Stage, ...]]) -> NDArray[np.int64]:
 
 
 def _ids(predictions: list[Prediction]) -> bytes:
-    return b"".join([p.ids.to_bytes(TRACE_BYTES + ID_BYTES, "big") for p in predictions])
+    return b"".join([p.ids.to_bytes(TRACE + ID, "big") for p in predictions])
 
 
 def _stage_ids(stages: list[tuple[Stage, ...]]) -> bytes:

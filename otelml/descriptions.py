@@ -128,6 +128,10 @@ class Descriptions:
         """Return them one by one."""
         return [Description(p) for p in self._columns.predictions]
 
+    @computed_once
+    def _rows(self) -> list[Row]:
+        return [] if self._facts is None else _differing(self._facts)
+
     def of_spans(self) -> tuple[Column, Column]:
         """Return the attributes of each span, encoded: those that many share, and those that differ.
 
@@ -138,8 +142,7 @@ class Descriptions:
         if self._facts is None:
             known = [encoding.of_span(one.known) for one in self.each]
             return known, [tagged(encoding.SPAN_ATTRIBUTE, one.pairs()) for one in self.each]
-        rows = _differing(self._facts)
-        return _shared(self._facts, encoding.of_span), _filled(encoding.SPAN_ATTRIBUTE, rows)
+        return _shared(self._facts, encoding.of_span), _filled(encoding.SPAN_ATTRIBUTE, self._rows)
 
     def of_events(self) -> tuple[Column, Column]:
         """Return the same of each event, and its duration; raises what ``of_spans`` does."""
@@ -148,7 +151,7 @@ class Descriptions:
             pairs = [one.pairs() + encoding.pairs(timing(one.prediction)) for one in self.each]
             known = [encoding.of_log(one.known) for one in self.each]
             return known, [tagged(encoding.LOG_ATTRIBUTE, each) for each in pairs]
-        rows = [*_differing(facts), _numbers(semconv.DURATION, self._columns.seconds)]
+        rows = [*self._rows, _numbers(semconv.DURATION, self._columns.seconds)]
         return _shared(facts, encoding.of_log), _filled(encoding.LOG_ATTRIBUTE, rows)
 
     def sentences(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from otelml import _sdk, semconv
 from otelml._lazy import LazyModule
 from otelml.encoding import Known
-from otelml.result import Result
+from otelml.result import PLAIN, Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +29,8 @@ else:
     np = LazyModule("numpy")
 
 NOTHING = Result()
-ID_BYTES = 16
+_NUMBER = 16
 """Bytes of a prediction's number."""
-_PLAIN = frozenset((type(None), str, bool, int, float))
 
 
 class Key(NamedTuple):
@@ -132,7 +131,7 @@ def _gathered(predictions: list[Prediction]) -> Gathered:
         array("q", which),
         all(map(_is_counted, results)),
         any(p.first_item for p in predictions),
-        None if own else b"".join([(p.number or p.numbered()).to_bytes(ID_BYTES, "big") for p in predictions]),
+        None if own else b"".join([(p.number or p.numbered()).to_bytes(_NUMBER, "big") for p in predictions]),
         _texts([p.request_id or "" for p in predictions]),
         _numbers([result.confidence for result in results]),
         _numbers([result.values for result in results]),
@@ -140,7 +139,7 @@ def _gathered(predictions: list[Prediction]) -> Gathered:
 
 
 def _is_counted(result: Result) -> bool:
-    return type(result.classes) in _PLAIN and result.business_value is None
+    return type(result.classes) in PLAIN and result.business_value is None
 
 
 def _has_more(result: Result) -> bool:

@@ -81,7 +81,8 @@ class Result(ResultFields):
                 setattr(self, name, getattr(other, name))
 
 
-_PLAIN = frozenset((type(None), str, bool, int, float))
+PLAIN = frozenset((type(None), str, bool, int, float))
+"""Types of values that are kept as they are."""
 _NUMBER = frozenset((type(None), float))
 
 
@@ -98,13 +99,13 @@ def read(  # noqa: C901, PLR0917 - flat: one value after the other; the same sev
     """Return what may be kept of one call of ``Prediction.result()``; what can't be read is counted as dropped."""
     result = Result()
     if (
-        type(classes) in _PLAIN
+        type(classes) in PLAIN
         and type(confidence) in _NUMBER
         and type(numbers) in _NUMBER
         and business_value is None
         and sink.capture == "stats"
     ):
-        if inputs is None and type(predictions) in _PLAIN:
+        if inputs is None and type(predictions) in PLAIN:
             return _one_row(result, predictions, classes, confidence, numbers)
         if not (classes is numbers is None) and is_array(predictions) and is_array(inputs):
             return _one_answer(result, predictions, inputs, (classes, confidence, numbers))

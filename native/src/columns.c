@@ -90,16 +90,15 @@ PyObject *use_columns(PyObject *module, PyObject *in_python)
 
 /* Times ------------------------------------------------------------------------------------------------------------ */
 
-/* Writes whole numbers one after the other; 0 where they are none. */
-static int put_numbers(char **at, PyObject *const *numbers, Py_ssize_t n)
+/* Writes whole numbers one after the other; -1 where they are none. */
+static int put_numbers(char *at, PyObject *const *numbers, Py_ssize_t n)
 {
-    for (Py_ssize_t i = 0; i < n; i++) {
+    for (Py_ssize_t i = 0; i < n; i++, at += sizeof(long long)) {
         long long number = numbers[i] == NULL ? -1 : PyLong_AsLongLong(numbers[i]);
-        if (numbers[i] == NULL || PyErr_Occurred()) return 0;
-        memcpy(*at, &number, sizeof number);
-        *at += sizeof number;
+        if (numbers[i] == NULL || PyErr_Occurred()) return -1;
+        memcpy(at, &number, sizeof number);
     }
-    return 1;
+    return 0;
 }
 
 static PyObject *wrong(PyObject *made, const char *what)
@@ -108,19 +107,30 @@ static PyObject *wrong(PyObject *made, const char *what)
     return PyErr_Format(PyExc_TypeError, "%s takes a list of ours", what);
 }
 
-static PyObject *times(PyObject *module, PyObject *predictions)
+/* Returns `size` bytes of each prediction, one after the other. */
+static PyObject *of_each(PyObject *predictions, const char *what, size_t size, int (*put)(char *, Prediction *))
 {
-    if (!PyList_CheckExact(predictions)) return wrong(NULL, "times()");
+    if (!PyList_CheckExact(predictions)) return wrong(NULL, what);
     Py_ssize_t n = PyList_GET_SIZE(predictions);
-    PyObject *made = PyBytes_FromStringAndSize(NULL, n * 3 * (Py_ssize_t)sizeof(long long));
+    PyObject *made = PyBytes_FromStringAndSize(NULL, n * (Py_ssize_t)size);
     char *at = made == NULL ? NULL : PyBytes_AS_STRING(made);
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
+    for (Py_ssize_t i = 0; made != NULL && i < n; i++, at += size) {
         Prediction *p = (Prediction *)PyList_GET_ITEM(predictions, i);
-        if (!PyObject_TypeCheck((PyObject *)p, &PredictionFieldsType)) return wrong(made, "times()");
-        PyObject *numbers[] = {p->started, p->ended, p->offset};
-        if (!put_numbers(&at, numbers, 3)) Py_CLEAR(made);
+        if (!PyObject_TypeCheck((PyObject *)p, &PredictionFieldsType)) return wrong(made, what);
+        if (put(at, p) < 0) Py_CLEAR(made);
     }
     return made;
+}
+
+static int put_times(char *at, Prediction *p)
+{
+    PyObject *numbers[] = {p->started, p->ended, p->offset};
+    return put_numbers(at, numbers, 3);
+}
+
+static PyObject *times(PyObject *module, PyObject *predictions)
+{
+    return of_each(predictions, "times()", 3 * sizeof(long long), put_times);
 }
 
 static int is_of(PyObject *stages, Py_ssize_t k)
@@ -131,23 +141,32 @@ static int is_of(PyObject *stages, Py_ssize_t k)
     return 1;
 }
 
-static PyObject *stage_times(PyObject *module, PyObject *all)
+/* Returns `size` bytes of each stage of each prediction. */
+static PyObject *of_stages(PyObject *all, const char *what, size_t size, int (*put)(char *, Stage *))
 {
     Py_ssize_t n = PyList_CheckExact(all) ? PyList_GET_SIZE(all) : 0;
-    if (n == 0 || !PyTuple_CheckExact(PyList_GET_ITEM(all, 0))) return wrong(NULL, "stage_times()");
+    if (n == 0 || !PyTuple_CheckExact(PyList_GET_ITEM(all, 0))) return wrong(NULL, what);
     Py_ssize_t k = PyTuple_GET_SIZE(PyList_GET_ITEM(all, 0));
-    PyObject *made = PyBytes_FromStringAndSize(NULL, n * k * 2 * (Py_ssize_t)sizeof(long long));
+    PyObject *made = PyBytes_FromStringAndSize(NULL, n * k * (Py_ssize_t)size);
     char *at = made == NULL ? NULL : PyBytes_AS_STRING(made);
     for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
         PyObject *stages = PyList_GET_ITEM(all, i);
-        if (!is_of(stages, k)) return wrong(made, "stage_times()");
-        for (Py_ssize_t j = 0; made != NULL && j < k; j++) {
-            Stage *stage = (Stage *)PyTuple_GET_ITEM(stages, j);
-            PyObject *numbers[] = {stage->started, stage->ended};
-            if (!put_numbers(&at, numbers, 2)) Py_CLEAR(made);
-        }
+        if (!is_of(stages, k)) return wrong(made, what);
+        for (Py_ssize_t j = 0; made != NULL && j < k; j++, at += size)
+            if (put(at, (Stage *)PyTuple_GET_ITEM(stages, j)) < 0) Py_CLEAR(made);
     }
     return made;
+}
+
+static int put_stage_times(char *at, Stage *stage)
+{
+    PyObject *numbers[] = {stage->started, stage->ended};
+    return put_numbers(at, numbers, 2);
+}
+
+static PyObject *stage_times(PyObject *module, PyObject *all)
+{
+    return of_stages(all, "stage_times()", 2 * sizeof(long long), put_stage_times);
 }
 
 /* Ids -------------------------------------------------------------------------------------------------------------- */
@@ -168,40 +187,33 @@ int put_unsigned(char *at, PyObject *number, size_t size)
 #endif
 }
 
+static int put_ids(char *at, Prediction *p)
+{
+    return put_unsigned(at, p->ids, SPAN_BYTES);
+}
+
 static PyObject *ids(PyObject *module, PyObject *predictions)
 {
-    if (!PyList_CheckExact(predictions)) return wrong(NULL, "ids()");
-    Py_ssize_t n = PyList_GET_SIZE(predictions);
-    PyObject *made = PyBytes_FromStringAndSize(NULL, n * SPAN_BYTES);
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
-        Prediction *p = (Prediction *)PyList_GET_ITEM(predictions, i);
-        if (!PyObject_TypeCheck((PyObject *)p, &PredictionFieldsType)) return wrong(made, "ids()");
-        if (put_unsigned(PyBytes_AS_STRING(made) + i * SPAN_BYTES, p->ids, SPAN_BYTES) < 0) Py_CLEAR(made);
-    }
-    return made;
+    return of_each(predictions, "ids()", SPAN_BYTES, put_ids);
+}
+
+static int put_stage_id(char *at, Stage *stage)
+{
+    return put_unsigned(at, stage->span_id, ID_BYTES);
 }
 
 static PyObject *stage_ids(PyObject *module, PyObject *all)
 {
-    Py_ssize_t n = PyList_CheckExact(all) ? PyList_GET_SIZE(all) : 0;
-    if (n == 0 || !PyTuple_CheckExact(PyList_GET_ITEM(all, 0))) return wrong(NULL, "stage_ids()");
-    Py_ssize_t k = PyTuple_GET_SIZE(PyList_GET_ITEM(all, 0));
-    PyObject *made = PyBytes_FromStringAndSize(NULL, n * k * ID_BYTES);
-    char *at = made == NULL ? NULL : PyBytes_AS_STRING(made);
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
-        PyObject *stages = PyList_GET_ITEM(all, i);
-        if (!is_of(stages, k)) return wrong(made, "stage_ids()");
-        for (Py_ssize_t j = 0; made != NULL && j < k; j++, at += ID_BYTES)
-            if (put_unsigned(at, ((Stage *)PyTuple_GET_ITEM(stages, j))->span_id, ID_BYTES) < 0) Py_CLEAR(made);
-    }
-    return made;
+    return of_stages(all, "stage_ids()", ID_BYTES, put_stage_id);
 }
 
-/* Writes the id of the span above. */
-static int put_parent(char *at, PyObject *parent)
+static int put_parent(char *at, Prediction *p)
 {
-    PyObject *id = (PyObject *)Py_TYPE(parent) == own.span_context ? Py_NewRef(PyTuple_GET_ITEM(parent, 1))
-                                                                   : PyObject_GetAttr(parent, str_span_id);
+    PyObject *id = NULL;
+    if (p->parent != NULL && (PyObject *)Py_TYPE(p->parent) == own.span_context)
+        id = Py_NewRef(PyTuple_GET_ITEM(p->parent, 1));
+    else if (p->parent != NULL)
+        id = PyObject_GetAttr(p->parent, str_span_id);
     int done = put_unsigned(at, id, ID_BYTES);
     Py_XDECREF(id);
     return done;
@@ -209,16 +221,7 @@ static int put_parent(char *at, PyObject *parent)
 
 static PyObject *parent_ids(PyObject *module, PyObject *predictions)
 {
-    if (!PyList_CheckExact(predictions)) return wrong(NULL, "parent_ids()");
-    Py_ssize_t n = PyList_GET_SIZE(predictions);
-    PyObject *made = PyBytes_FromStringAndSize(NULL, n * ID_BYTES);
-    for (Py_ssize_t i = 0; made != NULL && i < n; i++) {
-        Prediction *p = (Prediction *)PyList_GET_ITEM(predictions, i);
-        if (!PyObject_TypeCheck((PyObject *)p, &PredictionFieldsType) || p->parent == NULL)
-            return wrong(made, "parent_ids()");
-        if (put_parent(PyBytes_AS_STRING(made) + i * ID_BYTES, p->parent) < 0) Py_CLEAR(made);
-    }
-    return made;
+    return of_each(predictions, "parent_ids()", ID_BYTES, put_parent);
 }
 
 static PyObject *forget_stages(PyObject *module, PyObject *predictions)
