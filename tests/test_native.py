@@ -257,6 +257,12 @@ def test_a_fault_of_the_recorder_is_counted(monkeypatch):
         assert {"prediction.finish": 1, "sklearn.finish": 1}.items() <= _guard.errors().items()
 
 
+def without(name, owner):
+    """Return it without one of its attributes."""
+    delattr(owner, name)
+    return owner
+
+
 @needed
 def test_a_wrong_call_is_refused():
     """It says so as Python does, and does not fall over."""
@@ -291,6 +297,10 @@ def test_a_wrong_call_is_refused():
             lambda: native.framed(b"", 2, (b"abc", 2)),
             lambda: native.framed(b"", 1, (b"abc", -1)),
             lambda: native.framed(b"", 1, *[b""] * 9),
+            lambda: native.times([without("started", p)]),
+            lambda: native.ids([without("ids", p)]),
+            lambda: native.stage_times([(without("ended", p.stage("a")),)]),
+            lambda: native.stage_ids([(without("span_id", p.stage("a")),)]),
             lambda: _http_series.message(1),
             lambda: Requests().begin(1),
             Requests().begin,

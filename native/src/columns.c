@@ -90,12 +90,13 @@ PyObject *use_columns(PyObject *module, PyObject *in_python)
 
 /* Times ------------------------------------------------------------------------------------------------------------ */
 
-/* Writes whole numbers one after the other; -1 where they are none. */
+/* Writes whole numbers one after the other; -1 and an exception where they are none. */
 static int put_numbers(char *at, PyObject *const *numbers, Py_ssize_t n)
 {
     for (Py_ssize_t i = 0; i < n; i++, at += sizeof(long long)) {
+        if (numbers[i] == NULL) PyErr_SetString(PyExc_TypeError, "a time is no number");
         long long number = numbers[i] == NULL ? -1 : PyLong_AsLongLong(numbers[i]);
-        if (numbers[i] == NULL || PyErr_Occurred()) return -1;
+        if (number == -1 && PyErr_Occurred()) return -1;
         memcpy(at, &number, sizeof number);
     }
     return 0;
