@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 else:
     np = LazyModule("numpy")
 
-# 1 Context ------------------------------------------------------------------------------------------------------
+# Context --------------------------------------------------------------------------------------------------------
 
 
 def _context_variable() -> ContextVar[Context] | None:
@@ -181,7 +181,7 @@ def only_span(span: trace.Span) -> Context:
     return trace.set_span_in_context(span, Context()) if SPAN_KEY is None else Context({SPAN_KEY: span})
 
 
-# 2 Spans --------------------------------------------------------------------------------------------------------
+# Spans ----------------------------------------------------------------------------------------------------------
 
 MOST_ATTRIBUTES = 32
 """More than a span or event of ours has."""
@@ -266,7 +266,7 @@ def plain_limits(limits: Any, kind: str) -> bool:
     return (most is None or most >= MOST_ATTRIBUTES) and longest == (None, None) and enough
 
 
-# 3 Export -------------------------------------------------------------------------------------------------------
+# Export ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +334,7 @@ def encoder(signal: str) -> Callable[[list[Any]], Any] | None:
     return getattr(module, "encode_spans" if signal == "traces" else "encode_logs", None)
 
 
-# 4 Logs ---------------------------------------------------------------------------------------------------------
+# Logs -----------------------------------------------------------------------------------------------------------
 
 
 def log_processors_of(logger: object) -> tuple[Any, ...]:
@@ -358,7 +358,7 @@ def log_home(logger: Any) -> tuple[Any, Any]:
     return logger.resource, logger.instrumentation_scope
 
 
-# 5 Random numbers -----------------------------------------------------------------------------------------------
+# Random numbers -------------------------------------------------------------------------------------------------
 
 _apart = Random()  # noqa: S311 - which measurement is an example, how long to wait
 _DRAWING = (

@@ -20,6 +20,7 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -198,6 +199,51 @@ def test_names_on_the_tracer():
     assert [span.name for span in exporter.get_finished_spans()] == ["x"]
     assert made._is_enabled()
     assert SpanProcessor._on_ending
+
+
+def spans_resource(resource):
+    """Return what a tracer that was made before names the process, when spans' provider has been given a resource."""
+    provider = TracerProvider(resource=Resource({"service.instance.id": "parent"}), shutdown_on_exit=False)
+    made = provider.get_tracer("otelml")
+    assert _sdk.name_instance(provider, resource)
+    return made.resource
+
+
+def logs_resource(resource):
+    """Return the same of a logger."""
+    provider = LoggerProvider(resource=Resource({"service.instance.id": "parent"}), shutdown_on_exit=False)
+    made = provider.get_logger("otelml")
+    assert _sdk.name_instance(provider, resource)
+    return made.resource
+
+
+def metrics_resource(resource):
+    """Return the same of what a meter's measurements are exported with."""
+    reader = InMemoryMetricReader()
+    own = Resource({"service.instance.id": "parent"})
+    provider = MeterProvider([reader], resource=own, shutdown_on_exit=False)
+    counter = provider.get_meter("otelml").create_counter("c")
+    assert _sdk.name_instance(provider, resource)
+    counter.add(1)
+    return reader.get_metrics_data().resource_metrics[0].resource
+
+
+@pytest.mark.parametrize("named", [spans_resource, logs_resource, metrics_resource])
+def test_a_child_is_named_on_every_provider(named):
+    """A provider takes another resource, and what was made of it before says so."""
+    assert named(Resource({"service.instance.id": "child"})).attributes["service.instance.id"] == "child"
+
+
+def test_others_cannot_be_named():
+    """A provider that is not the SDK's, or whose way takes something else, keeps its name; nothing is raised."""
+
+    class Changed:
+        def _update_resource(self):
+            """Take nothing."""
+
+    resource = Resource({"service.instance.id": "child"})
+    assert not _sdk.name_instance(trace.NoOpTracerProvider(), resource)
+    assert not _sdk.name_instance(Changed(), resource)
 
 
 def test_private_names_are_only_here():

@@ -102,8 +102,12 @@ def test_forgetting_measurements():
     provider.get_meter("otelml").create_observable_counter("c", [lambda _: calls.append(1) or []])
     histogram.record(_sdk_metrics.Batch(np.array([0.5, 1.5])))
     assert points(reader)[0].count == 2
-    provider._measurement_consumer._lock.acquire()  # a parent's thread held it
+    own = provider.get_meter("otelml")
+    assert own._instrument_registration_lock.acquire(timeout=1)  # a parent's threads held both
+    assert provider._measurement_consumer._lock.acquire(timeout=1)
     assert _sdk_metrics.forget_measurements(provider)
+    assert own._instrument_registration_lock.acquire(timeout=1)
+    own._instrument_registration_lock.release()
     assert points(reader) == []
     histogram.record(_sdk_metrics.Batch(np.array([0.5])))
     assert points(reader)[0].count == 1
