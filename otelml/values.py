@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from otelml._guard import attempt
-from otelml._lazy import LazyModule, is_numpy
+from otelml._lazy import LazyModule, is_array, is_numpy
 from otelml._text import encodable, kind_name, plain
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def array_of(value: Any) -> Any:
 
     A tensor that is not in host memory is refused (TypeError): copying it would wait for the device.
     """
+    if is_array(value):
+        return value
     device = getattr(value, "device", None)
     if device is not None and str(getattr(device, "type", device)) not in {"cpu", "None"}:
         raise TypeError("not in host memory")
@@ -173,6 +175,8 @@ def dtype_name(dtype: Hashable) -> str:
 
 def rows_of(value: Any) -> int:
     """Return the number of rows: the length of the first axis, 1 for a scalar."""
+    if is_array(value):
+        return int(value.shape[0]) if value.ndim else 1
     if value is None or issubclass(type(value), _SCALARS) or is_numpy(value, "generic"):
         return 1
     shape = shape_of(value)
@@ -190,7 +194,7 @@ def payload(value: Any) -> str | None:
 
 
 def _float_array(value: Any) -> NDArray[np.float64]:
-    if hasattr(value, "isna"):  # pandas, whose NA is no number
+    if not is_array(value) and hasattr(value, "isna"):  # pandas, whose NA is no number
         return np.array(value.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64).ravel()
     array = _array(value)
     if array.dtype.kind in _NO_NUMBERS:
