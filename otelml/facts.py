@@ -114,20 +114,22 @@ def facts_of(predictions: list[Prediction]) -> Facts:
 
 def key_of(p: Prediction, result: Result) -> Key:
     """Return what a prediction may have in common with others."""
-    return Key(
-        *(p.series, p.variant, p.operation, p.framework),
-        *(result.rows, result.input_shape, result.input_dtype, result.missing),
-        *(result.shape, result.dtype, result.label),
-    )
+    return Key(*_shared(p, result))
+
+
+def _shared(p: Prediction, result: Result) -> tuple[Any, ...]:
+    """Return what its ``Key`` holds: most have the key of another one, and a tuple is made sooner."""
+    about, r = (p.series, p.variant, p.operation, p.framework), result
+    return (*about, r.rows, r.input_shape, r.input_dtype, r.missing, r.shape, r.dtype, r.label)
 
 
 def _gathered(predictions: list[Prediction]) -> Gathered:
     results = [p.outcome() or NOTHING for p in predictions]
-    keys: dict[Key, int] = {}
-    which = [keys.setdefault(key_of(p, result), len(keys)) for p, result in zip(predictions, results, strict=True)]
+    keys: dict[tuple[Any, ...], int] = {}
+    which = [keys.setdefault(_shared(p, result), len(keys)) for p, result in zip(predictions, results, strict=True)]
     own = any(p.given_id is not None for p in predictions) or any(map(_has_more, results))
     return (
-        list(keys),
+        [Key(*key) for key in keys],
         array("q", which),
         all(map(_is_counted, results)),
         any(p.first_item for p in predictions),
@@ -143,7 +145,8 @@ def _is_counted(result: Result) -> bool:
 
 
 def _has_more(result: Result) -> bool:
-    return any(each is not None for each in (result.business_value, result.input_payload, result.output_payload))
+    r = result
+    return r.business_value is not None or r.input_payload is not None or r.output_payload is not None
 
 
 def _texts(texts: list[str]) -> bytes | None:

@@ -63,11 +63,11 @@ def test_columns(telemetry):
 @pytest.mark.parametrize(
     ("given", "absent"),
     [
-        ([{"values": 1.0}, {}], {"values"}),
-        ([{"values": 1.0}, {"values": np.array([1.0, 2.0])}], {"values"}),
-        ([{"confidence": 0.5, "classes": "a"}, {"classes": "a"}], {"confidence"}),
-        ([{"classes": ["a", "b"]}, {"classes": "a"}], {"counted"}),
-        ([{"values": 1.0}, {"values": 1.0, "business_value": 2.0}], {"counted", "numbers"}),
+        ([{"values": 1.0}, {}], ["values"]),
+        ([{"values": 1.0}, {"values": np.array([1.0, 2.0])}], ["values"]),
+        ([{"confidence": 0.5, "classes": "a"}, {"classes": "a"}], ["confidence"]),
+        ([{"classes": ["a", "b"]}, {"classes": "a"}], ["counted"]),
+        ([{"values": 1.0}, {"values": 1.0, "business_value": 2.0}], ["counted", "numbers"]),
     ],
     ids=repr,
 )
@@ -75,8 +75,8 @@ def test_what_is_not_of_one_form_is_left_out(telemetry, given, absent):
     """A column that some predictions have otherwise is None; what else there is to know stays."""
     facts = facts_of(predicted(telemetry, *given))
     names = ("counted", "numbers", "requests", "confidence", "values")
-    assert {name for name in names if getattr(facts, name) is None or getattr(facts, name) is False} == absent
-    assert facts.alike == (absent == {"counted"})
+    assert [name for name in names if getattr(facts, name) is None or getattr(facts, name) is False] == absent
+    assert facts.alike == (absent == ["counted"])
     assert not facts.plain
 
 
