@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from time import perf_counter, perf_counter_ns, sleep
+from time import perf_counter, perf_counter_ns, process_time, sleep
 from typing import TYPE_CHECKING, Any
 
 from otelml import _labels, _sdk, members, semconv
@@ -45,14 +45,18 @@ else:
 MAX_SERIES = 1000
 TOGETHER = 64 if _sdk.native is None else 256
 """Predictions that are encoded at once: less than a millisecond in which no other thread gets the interpreter."""
+UNDISTURBED = max(128, TOGETHER)
+"""The same where no other thread works: each step has its own price."""
 WAKE_AT = 256
 """Predictions that wait before the worker is woken, where the buffer is large enough: each turn has its own price."""
 STEP = 0.0003
 """Seconds of work between two pauses, at least: a request waits for one step of a turn, not for all."""
 PAUSE = 0.002
-"""Seconds of a pause, on the worker's thread."""
+"""Seconds of a pause, on the worker's thread, where other threads work."""
+GLANCE = 0.1
+"""Part of a pause that shows whether they do: a longer sleep cools the caches, for nothing where nobody works."""
 MANY = 4 * WAKE_AT
-"""Predictions that wait so that the worker pauses for a tenth of that only."""
+"""Predictions that wait so that the worker's pauses are short."""
 MAX_PENDING_ROWS = 2_000_000
 """Rows of arrays waiting in the buffer (16 bytes each at most) before the caller empties it itself."""
 
@@ -107,7 +111,7 @@ class Recorder:
         # Re-entrant: a prediction may end inside a drain, from a signal handler or a finaliser.
         self._drain_lock = threading.RLock()
         self._draining = False
-        self._resumed = 0.0
+        self._resumed, self._others_work = 0.0, True
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -276,7 +280,7 @@ class Recorder:
             if self.on_ended is not None:
                 with guard("recorder.on_ended"):
                     self.on_ended(columns)
-            for part in columns.parts(TOGETHER):
+            for part in columns.parts(TOGETHER if self._others_work else UNDISTURBED):
                 self._let_others(pause)
                 with guard("recorder.export"):
                     self._export(part)
@@ -297,7 +301,11 @@ class Recorder:
         """Let other threads have the interpreter, where there was enough work since they last had it."""
         if pause is None or self._stopped or perf_counter() - self._resumed < STEP:
             return
-        sleep(pause if len(self._buffer) < MANY else pause / 10)
+        before, short = process_time(), pause * GLANCE
+        sleep(short)
+        self._others_work = process_time() - before > short / 2
+        if self._others_work and len(self._buffer) < MANY:
+            sleep(pause - short)
         self._resumed = perf_counter()
 
     def _export(self, columns: Columns) -> None:

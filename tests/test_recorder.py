@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -69,27 +70,35 @@ def test_counts_are_exact_over_threads(telemetry):
 
 
 def test_others_get_the_interpreter_between_the_steps_of_a_turn(telemetry, monkeypatch):
-    """The worker pauses after a step that took long enough, for less where many wait, and not at all in a flush."""
-    recorder, pauses = telemetry.runtime.recorder, []
-    monkeypatch.setattr("otelml.recorder.sleep", pauses.append)
-    monkeypatch.setattr("otelml.recorder.STEP", 0)
-    monkeypatch.setattr("otelml.recorder.TOGETHER", 64)
-    predict(200)
-    recorder.drain(pause=0.5)
-    assert len(pauses) >= 4
-    assert set(pauses) == {0.5}
-    predict(200)
+    """After a step that took long the worker pauses: where others work more often, and longer if few wait."""
+    recorder, pauses, others = telemetry.runtime.recorder, [], SimpleNamespace(worked=0.0, work=True)
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        others.worked += seconds if others.work else 0.0
+
+    for name, value in {"sleep": sleep, "STEP": 0, "TOGETHER": 64, "UNDISTURBED": 128}.items():
+        monkeypatch.setattr(f"otelml.recorder.{name}", value)
+    monkeypatch.setattr("otelml.recorder.process_time", lambda: others.worked)
+
+    def turn(pause):
+        pauses.clear()
+        predict(200)
+        recorder.drain(pause=pause)
+        return list(pauses)
+
+    busy = turn(0.5)
+    assert busy == [0.05, 0.45] * (len(busy) // 2)
+    others.work = False
+    idle = turn(0.5)
+    assert idle == [0.05] * (len(busy) // 2 - 2)  # two parts instead of four
+    others.work = True
     monkeypatch.setattr("otelml.recorder.MANY", 0)
-    recorder.drain(pause=0.5)
-    assert set(pauses) == {0.5, 0.05}
-    pauses.clear()
-    predict(200)
-    recorder.drain()
+    assert turn(0.5) == [0.05] * (len(busy) // 2)
+    assert turn(None) == []
     monkeypatch.setattr("otelml.recorder.STEP", 3600)
-    predict(200)
-    recorder.drain(pause=0.5)
-    assert not pauses
-    assert telemetry.total("ml.requests") == telemetry.total("ml.stage.duration") == 800
+    assert turn(0.5) == []
+    assert telemetry.total("ml.requests") == telemetry.total("ml.stage.duration") == 1000
 
 
 @pytest.mark.telemetry(buffer_size=10)
