@@ -175,8 +175,6 @@ def dtype_name(dtype: Hashable) -> str:
 
 def rows_of(value: Any) -> int:
     """Return the number of rows: the length of the first axis, 1 for a scalar."""
-    if is_array(value):
-        return int(value.shape[0]) if value.ndim else 1
     if value is None or issubclass(type(value), _SCALARS) or is_numpy(value, "generic"):
         return 1
     shape = shape_of(value)
